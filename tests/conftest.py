@@ -10,20 +10,29 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from repository import TEST_DATA
+from repository import REPOSITORY, TEST_DATA
 
 # Read when torch is imported, by the processes that tests start too. Tests run in several processes at once, whose
 # threads would otherwise wait for one another while they hold the cores: the same test took up to three times the
 # processor time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-LONGEST = ("docs/test_gate_guide.py", "action/test_action.py", "plugins/test_outside_package.py")
-"""Files that take minutes go first: each is one worker's, and at the end the other would wait for it."""
+LONGEST = (
+    "docs/test_pages.py",
+    "docs/test_gate_guide.py",
+    "visuals/test_charts.py",
+    "test_training_loop.py",
+    "remarks/test_triggers.py",
+    "reports/site/test_browser.py",
+    "run/test_pair.py",
+)
+"""The longest files go first: each is one worker's, and at the end the other would wait for it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of :data:`LONGEST` in front, all others in their order."""
-    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    place = {REPOSITORY / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 # Importing torch and six thousand tests makes a million objects and no garbage. Searching them for it takes seconds.
@@ -38,6 +47,14 @@ def pytest_collection_finish() -> None:
 
 settings.register_profile("vlmbench", deadline=None)  # how fast an example is depends on the machine and its load
 settings.load_profile("vlmbench")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Files are written, but no test waits until the disk has them: none of them survives a loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,13 @@ def task_cards(pattern: str = "*") -> list[TaskCard]:
 
 def known_task(name: str) -> TaskCard | None:
     """The task card of this name; None if there is no such card, or if it is broken (then there is a warning)."""
+    return known_tasks([name]).get(name)
+
+
+def known_tasks(names: Iterable[str]) -> dict[str, TaskCard]:
+    """The task cards of these names, sorted by name, without those that do not exist or are broken (a warning each)."""
     files = task_card_files()
-    return next(iter(sound_cards(files, [name], read_task)), None) if name in files else None
+    return {card.name: card for card in sound_cards(files, sorted({*names} & {*files}), read_task)}
 
 
 def find_suite(name: str) -> Suite | None:

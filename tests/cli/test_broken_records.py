@@ -73,7 +73,7 @@ def test_leaderboard(folder: tuple[Path, dict[str, Path]], tmp_path: Path) -> No
     results, broken = folder
     done = command("leaderboard", "--results", results, "-o", tmp_path, "--no-published", code=0)
     below = {kind: path.relative_to(results) for kind, path in broken.items()}  # a page names no folder of this machine
-    assert unnamed(done, below) == [] and f"{MODELS + 1} models, {TASKS} tasks" in done.stderr
+    assert unnamed(done, below) == [] and f"{MODELS + 1} models and {TASKS} tasks" in done.stderr
 
 
 def test_baseline_and_compare(folder: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:

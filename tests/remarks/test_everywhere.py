@@ -38,6 +38,7 @@ class Places:
     site: Path
     comparison: Comparison
     strict: Finished
+    strict_records: frozenset[str]
     strict_again: Finished
 
 
@@ -63,6 +64,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
         site=top / "site",
         comparison=compare(top / "quiet", top / "loud"),
         strict=strict,
+        strict_records=frozenset(
+            entry.model.spec for entry in ResultStore(top / "strict") if isinstance(entry, Record)
+        ),
         strict_again=found,
     )
 
@@ -97,6 +101,7 @@ def test_strict_fails_a_new_pair_and_one_that_was_found_alike(places: Places, na
             assert line.startswith("✗") and f"under --strict: {WHOLE} [{name}]" in line
         else:
             assert line.startswith(passed) and f"3 of {name}" in line
+    assert (name in places.strict_records) is not is_strict(places.records[name].remarks[0])
 
 
 def test_unranked_codes_have_no_place_in_a_ranking(places: Places) -> None:

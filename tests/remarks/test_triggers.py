@@ -32,13 +32,16 @@ def test_every_code_has_a_trigger() -> None:
     assert sum(map(len, PARTS)) == len(TRIGGERS)
 
 
-def run(trigger: Trigger, top: Path, *more: object) -> Finished:
-    """Write the inputs into a new folder, and run; the records are in its folder ``runs``."""
+def run(trigger: Trigger, top: Path) -> tuple[Finished, Finished]:
+    """Write the inputs into a new folder; run, and run again under ``--strict``, which finds the record of before.
+
+    The records are in the folder ``runs``. ``test_everywhere.py`` asks what ``--strict`` does where there is no record.
+    """
     top.mkdir()
     cache = () if trigger is TRIGGERS["feature-cache"] else ("--no-cache",)
     with pytest.MonkeyPatch.context() as patch:
-        arguments = trigger.write(top, patch)
-        return command("run", *arguments, "--device", "cpu", *cache, "--results", top / "runs", *more, width=2000)
+        line = ("run", *trigger.write(top, patch), "--device", "cpu", *cache, "--results", top / "runs")
+        return command(*line, width=2000), command(*line, "--strict", width=2000)
 
 
 def records(results: Path) -> list[Record]:
@@ -52,7 +55,7 @@ def rows(results: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", TRIGGERS)
 def test_a_trigger_is_heard_everywhere_and_under_strict(name: str, tmp_path: Path) -> None:
     trigger, top = TRIGGERS[name], tmp_path / "run"
-    done = run(trigger, top)
+    done, strict = run(trigger, top)
     assert done.returncode == 0, done.stderr
     (record,) = records(top / "runs")
     (said,) = [remark for remark in remarks_of(record) if remark.code == name]
@@ -64,11 +67,10 @@ def test_a_trigger_is_heard_everywhere_and_under_strict(name: str, tmp_path: Pat
     (row,) = rows(top / "runs")
     assert name in row["remark_codes"].split() and trigger.brief in row["remarks"]
 
-    strict = run(trigger, tmp_path / "strict", "--strict")
     if CODES[name].not_strict:
-        assert strict.returncode == 0 and records(tmp_path / "strict" / "runs")[0].metrics == record.metrics
+        assert strict.returncode == 0
     else:
-        assert strict.returncode == 1 and not records(tmp_path / "strict" / "runs")
+        assert strict.returncode == 1
         assert "under --strict: " in strict.stderr and f"[{name}]" in strict.stderr
 
 

@@ -5,6 +5,7 @@ Importing torch takes seconds of processor time. The first two have it loaded al
 
 from __future__ import annotations
 
+import functools
 import io
 import multiprocessing
 import os
@@ -18,8 +19,12 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+import typer.main
 
 from vlmbench.cli.main import main
+
+COMMANDS = functools.cache(typer.main.get_command)
+"""The commands of an app. typer makes them from their functions in every call, which takes longer than most of them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def command(
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["vlmbench", *map(str, arguments)])
+        patch.setattr(typer.main, "get_command", COMMANDS)
         with pytest.raises(SystemExit) as left:
             main()
             sys.exit(0)

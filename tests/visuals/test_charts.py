@@ -64,12 +64,11 @@ def test_any_number_of_hostile_names_without_a_warning(classes: int) -> None:
     values = np.linspace(0, 1, classes).tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of glyphs it lacks and of layouts that do not fit
-        for _ in range(2):
-            matrix = confusion_matrix(counts, hostile, title=HOSTILE[7])
-            bars = per_class_bars(hostile, values, [(0.0, 1.0)] * classes, 0.5, title=HOSTILE[0], measure=HOSTILE[1])
-    opened(matrix)
+        matrices = [confusion_matrix(counts, hostile, title=HOSTILE[7]) for _ in range(2)]
+        bars = per_class_bars(hostile, values, [(0.0, 1.0)] * classes, 0.5, title=HOSTILE[0], measure=HOSTILE[1])
+    opened(matrices[0])
     opened(bars)
-    assert matrix == confusion_matrix(counts, hostile, title=HOSTILE[7])
+    assert matrices[0] == matrices[1]
 
 
 def test_nothing_at_all_can_be_drawn() -> None:

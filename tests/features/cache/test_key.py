@@ -13,7 +13,7 @@ from vlmbench.features.cache.key import PACKAGE, code_sha256, feature_code
 NO_PART = {
     *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup"),
     *("vlmbench.files", "vlmbench.network", "vlmbench.paths", "vlmbench.wording"),
-    *("vlmbench.cards", "vlmbench.records", "vlmbench.kinds", "vlmbench.data.remote"),
+    *("vlmbench.cards", "vlmbench.card_files", "vlmbench.records", "vlmbench.kinds", "vlmbench.data.remote"),
     *("vlmbench.remarks.base", "vlmbench.remarks.codes"),
 }
 """Modules that features import and whose code changes no feature: messages, names, schemas, downloads, refusals.

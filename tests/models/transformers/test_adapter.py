@@ -295,5 +295,5 @@ def test_a_network_in_memory_is_as_the_adapter_makes_it(kind: str, small_clip: P
         assert ((half.encode_text(texts) * loaded.encode_text(texts)).sum(dim=1) > 0.98).all()
     assert network.training is False and all(parameter.requires_grad for parameter in network.parameters())
     network.config.model_type = "unheard-of"
-    with pytest.raises(UsageError, match="how texts are padded for model type 'unheard-of'"):
+    with pytest.raises(UsageError, match="how the model type 'unheard-of' of transformers pads its texts"):
         as_model(network, processor, tokenizer)

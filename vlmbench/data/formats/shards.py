@@ -155,11 +155,12 @@ def _files(tars: list[Path]) -> Shards:
 
 def _expand(pattern: str) -> list[Path]:
     """The files that match a brace or glob pattern. Either all alternatives in braces exist, or none of them."""
+    names = list(islice(expand_braces(pattern), _MOST_NAMES + 1))
+    if len(names) > _MOST_NAMES:
+        raise DataError(f"{pattern}: the pattern matches more than {_MOST_NAMES:,} names")
     found: list[Path] = []
     absent: list[str] = []
-    for count, name in enumerate(expand_braces(pattern), 1):
-        if count > _MOST_NAMES:
-            raise DataError(f"{pattern}: the pattern matches more than {_MOST_NAMES:,} names")
+    for name in names:
         if exists(Path(name)):
             found.append(Path(name))
         elif matches := [Path(match) for match in glob.glob(name)]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vlmbench.asked import remarks_of
 from vlmbench.cards import ModelCard, Suite, TaskCard
-from vlmbench.catalogue import known_task, model_cards, suites
+from vlmbench.catalogue import known_tasks, model_cards, suites
 from vlmbench.records import Failure, Summary
 from vlmbench.reports.entries import Entries, gather, origin
 from vlmbench.reports.published import Published
@@ -96,4 +96,4 @@ def _in_order(records: Iterable[Summary]) -> tuple[Summary, ...]:
 
 def _task_cards(names: Iterable[str]) -> dict[str, TaskCard]:
     """The cards of these tasks. Other cards are not read, because a card with a thousand classes takes long to read."""
-    return {name: card for name in sorted(names) if (card := known_task(name))}
+    return known_tasks(names)

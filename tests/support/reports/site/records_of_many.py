@@ -49,12 +49,12 @@ def make_answer(model: str, task: str, value: float, /, *, rows: int = 200, **ch
     return record.model_copy(update=fields), predictions
 
 
-def fill(store: ResultStore, models: int, tasks: int) -> None:
-    """Every model on every task, each a little different."""
+def fill(store: ResultStore, models: int, tasks: int, /, **how: Any) -> None:
+    """Every model on every task, each a little different; ``how`` goes to :func:`make_answer`."""
     for m in range(models):
         for t in range(tasks):
             value = 0.2 + 0.6 * ((m * 7919 + t * 104729) % 1000) / 1000
-            store.write(*make_answer(f"model-{m:03d}", f"task-{t:02d}", value))
+            store.write(*make_answer(f"model-{m:03d}", f"task-{t:02d}", value, **how))
 
 
 def _predictions(value: float, rows: int, seed: int) -> bytes:
