@@ -122,8 +122,8 @@ def class_texts(
     if bool(differing.any()):
         name = names[int(differing.int().argmax())]
         raise TransferError(
-            f"the model's tokens of {first!r} change before the class name {name!r}, so that no vectors can replace them",
-            hint="Use other first words, with --transfer-option words=….",
+            f"the model's tokens of {first!r} are others before the class name {name!r}, so no vectors can replace them",
+            hint="Use other first words, with --option words=….",
         )
     rest = torch.cat([full.embeddings[:, :before], full.embeddings[:, end:]], dim=1)
     return ClassTexts(towers, rest, before, full.ends - (end - before), chunk), alone.embeddings[0, before:end].cpu()

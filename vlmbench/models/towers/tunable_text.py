@@ -1,6 +1,6 @@
-"""Runs a causal text tower on embeddings in the place of tokens, with gradients. Adapters offer it as ``TunableTowers``.
+"""Runs a causal text tower on embeddings in the place of tokens, with gradients.
 
-The tower's own weights get no gradients and do not change.
+Adapters offer it as ``TunableTowers``. The tower's own weights get no gradients and do not change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CoCoOp: CoOp whose context each image moves, by a small network.
 
-Source: Zhou et al. 2022 (arXiv 2203.05557), KaiyangZhou/CoOp, trainers/cocoop.py. Each image has texts of its own, so that
-every image, also a test image, costs as many passes of the text tower as there are classes.
+Source: Zhou et al. 2022 (arXiv 2203.05557), KaiyangZhou/CoOp, trainers/cocoop.py. Each image has texts of
+its own. So every image, also a test image, costs as many passes of the text tower as there are classes.
 """
 
 from __future__ import annotations

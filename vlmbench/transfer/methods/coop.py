@@ -1,8 +1,8 @@
 """CoOp: the first words of the prompts are learnt, for all classes together or for each class.
 
-Source: Zhou et al. 2021 (arXiv 2109.01134), KaiyangZhou/CoOp, trainers/coop.py. The class name is at the end. Its tables
-use 16 vectors from random numbers as well as "a photo of a"; the words are the default here, because the random start can
-collapse (CoOp, issue 24).
+Source: Zhou et al. 2021 (arXiv 2109.01134), KaiyangZhou/CoOp, trainers/coop.py. The class name is at the end. The
+paper begins with 16 random vectors or with "a photo of a". Here the words are the default, because the random start can
+collapse (its issue 24).
 """
 
 from __future__ import annotations

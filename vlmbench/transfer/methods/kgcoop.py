@@ -1,6 +1,7 @@
 """KgCoOp: CoOp whose texts stay close to those of hand-made prompts.
 
-Source: Yao et al. 2023 (arXiv 2303.13283), htyao89/KgCoOp, trainers/kgcoop.py. The hand-made prompts are the task's own.
+Source: Yao et al. 2023 (arXiv 2303.13283), htyao89/KgCoOp, trainers/kgcoop.py. The hand-made prompts are those of the
+task.
 """
 
 from __future__ import annotations

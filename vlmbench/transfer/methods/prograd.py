@@ -1,8 +1,8 @@
 """ProGrad: CoOp whose steps do not go against what zero-shot says.
 
-Source: Zhu et al. 2022 (arXiv 2205.14865), BeierZhu/Prompt-align, trainers/prograd.py. Its zero-shot teacher has templates
-of its own; here it is the zero-shot classifier of the task's prompts. Its factor is 0.8 for some data sets; here it is 1
-for all.
+Source: Zhu et al. 2022 (arXiv 2205.14865), BeierZhu/Prompt-align, trainers/prograd.py. Its zero-shot teacher has
+templates of its own; here it is the zero-shot classifier of the task's prompts. Its factor is 0.8 for some data sets;
+here it is 1 for all.
 """
 
 from __future__ import annotations

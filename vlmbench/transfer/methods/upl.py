@@ -1,7 +1,8 @@
 """UPL: CoOp on labels that zero-shot gives to images without labels.
 
-Source: Huang et al. 2022 (arXiv 2204.03649), tonyhuang2022/UPL. It averages the probabilities of 16 contexts with other
-seeds; here one is learnt. It labels the whole training set; here the images are the support set, whose labels are not read.
+Source: Huang et al. 2022 (arXiv 2204.03649), tonyhuang2022/UPL. It averages the probabilities of 16 contexts with
+other seeds; here one is learnt. It labels the whole training set; here the images are the support set, whose labels are
+not read.
 """
 
 from __future__ import annotations
