@@ -21,7 +21,9 @@ OTHERS = ["tiny-blocks", "tiny-sigmoid", "tiny-last", "tiny-bidirectional", "tin
 def model(request: pytest.FixtureRequest) -> Any:
     if request.param == "transformers":
         folder = request.getfixturevalue("small_clip")
-        return shaken(load(ModelCard(name="small", adapter="transformers", spec=str(folder)), LoadOptions(offline=True)))
+        return shaken(
+            load(ModelCard(name="small", adapter="transformers", spec=str(folder)), LoadOptions(offline=True))
+        )
     return shaken(request.getfixturevalue("open_model")(request.param, random_seed=1))
 
 
