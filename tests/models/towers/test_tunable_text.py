@@ -1,4 +1,4 @@
-"""Embeddings in the place of tokens, on seeded towers of both libraries: features, gradients, and what stays as it is."""
+"""Embeddings in the place of tokens, on seeded towers of both libraries: features, gradients, what stays the same."""
 
 from __future__ import annotations
 
