@@ -6,6 +6,7 @@ The literal ones run the library's own modules, so that they share no code with 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlmbench.api import load_model
+from vlmbench.api import load_model, load_task
+from vlmbench.data.base import Chosen, ImageDataset, SourceContext
+from vlmbench.data.open import open_dataset
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.models.base import TunableTowers, capability
 from vlmbench.models.towers.weights import state_sha256
 from vlmbench.prompts import PromptSet
-from vlmbench.transfer.base import LinearClassifier
+from vlmbench.transfer.base import FewShot, LinearClassifier
 from vlmbench.transfer.class_texts import class_texts
 from vlmbench.transfer.methods.cocoop import METHOD as COCOOP
 from vlmbench.transfer.methods.cocoop import start as cocoop_start
@@ -32,6 +35,7 @@ from vlmbench.transfer.methods.prograd import projected
 from vlmbench.transfer.methods.upl import METHOD as UPL
 from vlmbench.transfer.methods.upl import labelled
 from vlmbench.transfer.prompted import PromptData, PromptedMethod, PromptOptions
+from vlmbench.transfer.support import Pools, sample
 from vlmbench.transfer.training import Weights
 
 NAMES = ("red circle", "blue square", "green_star")
@@ -254,6 +258,13 @@ def test_a_context_that_does_not_fit_is_refused(model: Any) -> None:
         COOP.learn(data, COOP.options(words="", vectors=30, epochs=1))
 
 
+@pytest.fixture(scope="module")
+def digits() -> ImageDataset:
+    """The demo's handwritten digits."""
+    card = load_task("demo-digits")
+    return open_dataset(card.sources, SourceContext(class_names=card.classes))
+
+
 def engine_of(model: Any) -> FeatureEngine:
     return FeatureEngine(model, EngineSettings())
 
@@ -293,3 +304,30 @@ def test_words_whose_tokens_depend_on_the_class_are_refused(model: Any) -> None:
 
     with pytest.raises(TransferError, match="others before the class name 'b'"):
         class_texts(Changing(), ["cat", "b"], "a photo of a")
+
+
+def test_draws_together_are_draws_alone_and_validation_chooses_the_epoch(digits: ImageDataset) -> None:
+    model: Any = load_model("demo-clip")
+    before = state_sha256(model.network)
+    pools = Pools.of(digits, 3)
+    drawn = [sample(pools, 4, random.Random(draw)) for draw in (0, 1)]
+    supports = [
+        FewShot(2, Chosen(digits, rows[::2]), Chosen(digits, rows[1::2]), draw) for draw, rows in enumerate(drawn)
+    ]
+    prompts = PromptSet(("0", "1", "2"), ("the digit {}",), "card", "card")
+    options = {"epochs": 6, "lr": 0.1}
+    together = COOP.fit_draws(engine_of(model), supports, prompts, options)
+    for draw, support in enumerate(supports):
+        alone = COOP.fit_draws(engine_of(model), [support], prompts, options)[0]
+        assert isinstance(alone.classifier, LinearClassifier)
+        found = together[draw]
+        assert torch.equal(found.classifier.weights, alone.classifier.weights)  # type: ignore[attr-defined]
+        assert (found.step, found.steps, found.parameters) == (alone.step, 6, 4 * 128)
+        assert (found.last is None) == (found.step is None)
+        assert found.for_classes is not None
+        more = found.for_classes(engine_of(model), PromptSet(("0", "1", "2", "7"), ("the digit {}",), "card", "card"))
+        assert isinstance(more, LinearClassifier) and more.weights.shape[0] == 4
+        torch.testing.assert_close(more.weights[:3], alone.classifier.weights, rtol=0, atol=1e-6)
+    specific = COOP.fit_draws(engine_of(model), supports[:1], prompts, {**options, "class_specific": True})[0]
+    assert specific.for_classes is None and specific.parameters == 3 * 4 * 128
+    assert state_sha256(model.network) == before
