@@ -34,6 +34,7 @@ from vlmbench.models.open_clip.text import (
     token_reader,
     tokenized,
 )
+from vlmbench.models.open_clip.tunable import tunable_towers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
 from vlmbench.models.towers.described import described, one_line_repr
@@ -125,6 +126,7 @@ class OpenClipModel:
             "DenseEncoder": dense_encoder(card.name, network, colours) if is_own else None,
             "BytePixels": open_clip_bytes(self._transform),
             "TokenReader": token_reader(tokenizer),
+            "TunableTowers": tunable_towers(causal),
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 

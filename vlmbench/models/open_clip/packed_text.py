@@ -72,13 +72,13 @@ def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder |
     tower = cast(Any, model.text)
     if tower.cls_emb is None or tower.correct_cls_mask or not is_causal(tower):
         return None
-    blocks = _blocks(tower)
+    blocks = causal_blocks(tower)
     return PackedClassTokenText(tower, tokenizer, blocks) if blocks else None
 
 
 def _reading_at_the_end(trimmed: CausalTextEncoder) -> PackedText | None:
     tower = trimmed.tower
-    blocks = _blocks(tower)
+    blocks = causal_blocks(tower)
 
     def encode_packs(packs: TokenPacks) -> Tensor:
         return project(tower, _features(tower, blocks, packs.tokens, packs.depths, packs))
@@ -103,7 +103,7 @@ def _features(
     return cast(Tensor, tower.ln_final(walk(blocks, x, packs)))
 
 
-def _blocks(tower: Any) -> list[CausalBlock]:
+def causal_blocks(tower: Any) -> list[CausalBlock]:
     """The blocks of a tower; an empty list if the class of one of them is unknown."""
     if type(tower.transformer) is not Transformer:
         return []

@@ -22,6 +22,7 @@ from vlmbench.models.transformers.checkpoint import forward_config
 from vlmbench.models.transformers.family import Family
 from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
+from vlmbench.models.transformers.tunable import tunable_towers
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import CASE_KEPT
 from vlmbench.rgb import as_rgb
@@ -85,6 +86,7 @@ class TransformersModel:
             "PackedTextEncoder": packed_text_encoder(self.towers, causal),
             "DenseEncoder": dense_encoder(card.name, self.network, processor),
             "TokenReader": TextTokens(self.max_length, self.token_ids, self._uncut),
+            "TunableTowers": tunable_towers(self.towers, causal),
             **{name: offer(self) for name, offer in family.capabilities.items()},
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}

@@ -16,14 +16,10 @@ MODULES = ("transformers.models.clip.modeling_clip", "transformers.models.metacl
 
 def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> PackedTextEncoder | None:
     """Make the ``PackedTextEncoder`` of a causal tower; None if the class of a layer is unknown."""
-    if trimmed is None:
+    blocks = [] if trimmed is None else causal_blocks(towers)
+    if trimmed is None or not blocks:
         return None
     text = towers.text_model
-    layers = list(text.encoder.layers)
-    parts = [text.embeddings, *layers, *(layer.self_attn for layer in layers)]
-    if any(not _is_the_librarys(part) for part in parts) or type(towers.text_projection) is not nn.Linear:
-        return None
-    blocks = [_block(layer) for layer in layers]
 
     def encode_packs(packs: TokenPacks) -> Tensor:
         # embeddings() is not called, because it refuses more tokens than positions, and a pack holds several prompts.
@@ -32,6 +28,16 @@ def packed_text_encoder(towers: Any, trimmed: PrefixTextEncoder | None) -> Packe
         return F.normalize(towers.text_projection(x), dim=-1)
 
     return PackedText(trimmed.tokenize, trimmed.lengths, encode_packs)
+
+
+def causal_blocks(towers: Any) -> list[CausalBlock]:
+    """The blocks of a text tower; an empty list if the class of one of its parts is unknown."""
+    text = towers.text_model
+    layers = list(text.encoder.layers)
+    parts = [text.embeddings, *layers, *(layer.self_attn for layer in layers)]
+    if any(not _is_the_librarys(part) for part in parts) or type(towers.text_projection) is not nn.Linear:
+        return []
+    return [_block(layer) for layer in layers]
 
 
 def _is_the_librarys(part: Any) -> bool:

@@ -22,7 +22,7 @@ from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
-from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader
+from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader, check_tunable
 from vlmbench.testing.checks.unchanged import changed as changed_settings
 from vlmbench.testing.checks.unchanged import hashes_of, process_state
 from vlmbench.testing.conformance import Conformance, Inspection
@@ -36,6 +36,7 @@ _OF_ENCODERS: Mapping[type, Callable[..., None]] = {
     protocols.PrefixTextEncoder: check_prefix,
     protocols.PackedTextEncoder: check_packs,
     protocols.TokenReader: check_reader,
+    protocols.TunableTowers: check_tunable,
 }
 _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.DenseEncoder: check_dense,
