@@ -58,7 +58,7 @@ def test_a_bad_image_is_left_out_of_the_test_set_and_refused_in_a_support_set() 
     found = encoded(engine, Chosen(broken, [0, 1, 2]), all_of="")
     assert found.indices == [1, 2] and [bad.id for bad in found.bad] == [broken.samples[0].id]
     for views in (1, 2):
-        with pytest.raises(DataError, match="1 image of the support set cannot be read: dog/007.png"):
+        with pytest.raises(DataError, match=r"1 image of the support set cannot be read: dog/007\.png"):
             encoded(engine, Chosen(broken, [0, 1, 2]), views=views)
 
 

@@ -189,7 +189,7 @@ def test_what_cannot_be_drawn_is_refused_before_an_image_is_read(
 
 
 def test_requests_that_make_no_sense() -> None:
-    with pytest.raises(UsageError, match="--track must be one of no-validation, .*, not 'validation'"):
+    with pytest.raises(UsageError, match=r"--track must be one of no-validation, .*, not 'validation'"):
         TransferAsked("gda", 1, 0, "validation")  # type: ignore[arg-type]
     for shots, draw in ((-1, 0), (1, -1), (1.5, 0), (True, 0)):
         with pytest.raises(UsageError, match="must be a whole number, 0 or above, not"):
