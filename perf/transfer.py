@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
 from side_by_side import Way, show, take_turns
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from vlmbench.transfer.base import MethodOptions
@@ -128,7 +128,7 @@ def iterative(data: FeatureData, steps: int) -> None:
         ours = flops * images * data.draws / seconds
         peer = rate_of(torch.randn(data.draws, batch, WIDTH), factor)
         print(
-            f"{method.name:14} {method.steps(data, options):5} steps of {batch} x {data.draws} draws: {seconds:6.2f} s, "
+            f"{method.name:13} {method.steps(data, options):5} steps of {batch} x {data.draws} draws {seconds:6.2f} s, "
             f"{ours / 1e9:6.1f} GFLOP/s; products of ({batch}, {WIDTH}) and ({WIDTH}, {rows}) {peer / 1e9:6.1f}: "
             f"share {ours / peer:.2f}"
         )

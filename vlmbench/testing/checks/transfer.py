@@ -86,6 +86,7 @@ def _check_fit(
     dataset = toy_dataset("class", samples=36)
     support = _support(dataset, shots, seed=0)
     prompts = PromptSet(dataset.classes or (), _TEMPLATES, "data", "default")
+    torch.optim.SGD([torch.zeros(1)], lr=1.0)  # torch itself sets environment variables with the first optimiser
     weights, before = weights_of(model), process_state()
 
     def fit(support: FewShot) -> Classifier:
@@ -95,9 +96,7 @@ def _check_fit(
     if inputs is None:
         inspection.skip("It gives logits", f"this check has no input for a method that reads {method.reads}")
     classifiers, count = list[Classifier](), len(prompts.class_names)
-    with inspection.promise(
-        "It fits a classifier", fix="Let fit work with an empty mapping of options."
-    ):
+    with inspection.promise("It fits a classifier", fix="Let fit work with an empty mapping of options."):
         classifiers.append(fit(support))
     if not classifiers:
         return
