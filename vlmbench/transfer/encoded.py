@@ -74,7 +74,8 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
         engine.tally.bad += found.bad
         engine.tally.hits += len(found.indices) * views
     if len(found.indices) < len(chosen.indices) and all_of:
-        names = [bad.id for bad in found.bad]
+        there = frozenset(found.indices)
+        names = [chosen.dataset.samples[index].id for index in chosen.indices if index not in there]
         raise DataError(
             f"{counted(len(names), 'image')} of the {all_of} set cannot be read: {listed(names, most=3)}",
             hint="Remove or mend them: every method must learn from the same images.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -34,7 +35,8 @@ class Recipe:
         eps: of Adam.
         schedule: the learning rate falls to 0 as a cosine, step by step or epoch by epoch; or it stays.
         warmup: passes over the images at ``warmup_lr`` before the schedule. They count as epochs.
-        warmup_lr: the constant learning rate of the warm-up.
+        warmup_lr: the constant learning rate of the warm-up, or of the first of ``warmup_steps``.
+        warmup_steps: steps in which the learning rate grows in a straight line, before the cosine by step begins.
     """
 
     optimiser: Literal["sgd", "adam", "adamw"]
@@ -46,6 +48,7 @@ class Recipe:
     schedule: Literal["cosine by epoch", "cosine by step", "constant"] = "cosine by epoch"
     warmup: int = 0
     warmup_lr: float = 1e-5
+    warmup_steps: int = 0
 
     def steps(self, images: int) -> int:
         """How many steps it takes for this number of images."""
@@ -61,10 +64,32 @@ class Recipe:
         """
         if epoch < self.warmup:
             return self.warmup_lr
+        if step < self.warmup_steps:
+            return self.lr * step / self.warmup_steps if step else self.warmup_lr
         if self.schedule == "constant":
             return self.lr
-        done = step / steps if self.schedule == "cosine by step" else epoch / self.epochs
+        done = (step - self.warmup_steps) / steps if self.schedule == "cosine by step" else epoch / self.epochs
         return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """A number of steps with the caller's batches, in place of epochs over the images.
+
+    Attributes:
+        steps: how many.
+        batches: (R, B) indices for each step; it ends no earlier.
+        every: the watch is called after this many steps, again and again, and after the last.
+    """
+
+    steps: int
+    batches: Iterator[Tensor]
+    every: int
+
+    def rounds(self) -> Iterator[Iterator[Tensor]]:
+        """The batches between two calls of the watch."""
+        for first in range(0, self.steps, self.every):
+            yield islice(self.batches, min(self.every, self.steps - first))
 
 
 def train(
@@ -75,6 +100,7 @@ def train(
     images: int,
     seeds: Sequence[int],
     watch: Watch,
+    iterations: Iterations | None = None,
 ) -> dict[str, Tensor]:
     """Train weights, and return them.
 
@@ -84,18 +110,20 @@ def train(
         images: N, the number of images of each draw.
         seeds: the R draws. The order of images comes from a generator for each.
         watch: called after each epoch with the step and a function that copies the weights.
+        iterations: what takes the place of the recipe's epochs, with indices as the caller counts; None: nothing.
 
     Raises:
         TransferError: the loss became NaN or infinite.
     """
     trained = {name: value.detach().clone().requires_grad_() for name, value in weights.items()}
     optimiser = _optimiser(list(trained.values()), recipe)
-    steps, step = recipe.steps(images), 0
+    steps, step = iterations.steps if iterations else recipe.steps(images), 0
+    rounds = iterations.rounds() if iterations else _epochs(images, recipe, seeds)
 
     def learnt() -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in trained.items()}
 
-    for epoch, batches in enumerate(_epochs(images, recipe, seeds)):
+    for epoch, batches in enumerate(rounds):
         for batch in batches:
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(epoch, step, steps)

@@ -25,7 +25,7 @@ from vlmbench.tasks.base import DrawPictures, Outcome, clip_protocol
 from vlmbench.tasks.classification.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
-from vlmbench.tasks.classification.support import SupportData
+from vlmbench.tasks.classification.support import Drawn, SupportData
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import Classifier, FewShot, StatesOptions, TransferMethod, lacks_needs, learns_from
@@ -67,14 +67,18 @@ class AdaptedQuestion:
             return dict(self.asked.options)
         return settle_options(self.asked.method, self.method.options, self.asked.options).model_dump(mode="json")
 
-    @cached_property
+    @property
     def support(self) -> FewShot:
         """The support set of this draw."""
-        return self._support(self.asked.draw)
+        return self._drawn.support
 
-    def _support(self, draw: int) -> FewShot:
+    @cached_property
+    def _drawn(self) -> Drawn:
+        return self._draw(self.asked.draw)
+
+    def _draw(self, draw: int) -> Drawn:
         if self.data is None:
-            return FewShot(seed=draw)
+            return Drawn(FewShot(seed=draw))
         return self.data.draw(replace(self.asked, draw=draw))
 
     @property
@@ -102,6 +106,7 @@ class AdaptedQuestion:
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Fit, freeze, and only then read the test images."""
         support = self.support
+        self._drawn.tell()
         with engine.timed("fit"):
             fit = self._fit(engine)
         zero_shot = zero_shot_of(engine, self.prompts)
@@ -149,7 +154,7 @@ class AdaptedQuestion:
         return known.pop(self.asked.draw)
 
     def _fit_draws(self, engine: FeatureEngine, draws: Sequence[int]) -> list[Fit]:
-        supports = [self._for_choices(self._support(draw)) for draw in draws]
+        supports = [self._for_choices(self._draw(draw).support) for draw in draws]
         return fit_draws(self.method, engine, supports, self.prompts, self.asked.options)
 
     def _for_choices(self, support: FewShot) -> FewShot:

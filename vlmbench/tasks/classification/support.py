@@ -21,6 +21,31 @@ from vlmbench.wording import counted, either, listed
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The support set of one draw.
+
+    Attributes:
+        passed: ids of images that were drawn and passed over, since they are in another role too.
+    """
+
+    support: FewShot
+    passed: tuple[str, ...] = ()
+
+    def tell(self) -> None:
+        """Remark on the images that were passed over."""
+        if self.passed:
+            count = len(self.passed)
+            say(
+                SUPPORT_OVERLAP,
+                f"{counted(count, 'image')} of the train or val data {either(count, 'is', 'are')} in another role too, "
+                f"and {either(count, 'was', 'were')} not drawn",
+                brief=f"{counted(count, 'image')} in another role not drawn",
+                count=count,
+                examples=self.passed,
+            )
+
+
+@dataclass(frozen=True)
 class SupportData:
     """Everything that support sets of one task are drawn from.
 
@@ -46,7 +71,7 @@ class SupportData:
         """
         draw_support(asked, self.train, self.val, self.class_names, task=self.task)
 
-    def draw(self, asked: TransferAsked) -> FewShot:
+    def draw(self, asked: TransferAsked) -> Drawn:
         """The support set of a draw. An image whose content is also a test image is passed over.
 
         Drawing starts anew without such images, so that the draw depends on its seed and the data alone.
@@ -78,16 +103,7 @@ class SupportData:
             passed += [chosen.dataset.samples[index].id for index in double_val] if chosen is not None else []
             train = train.without(double if val is not None else [*double, *double_val])
             val = None if val is None else val.without(double_val)
-        if passed:
-            count = len(passed)
-            say(
-                SUPPORT_OVERLAP,
-                f"{counted(count, 'image')} of the train or val data {either(count, 'is', 'are')} in another role too, "
-                f"and {either(count, 'was', 'were')} not drawn",
-                count=count,
-                examples=passed,
-            )
-        return found
+        return Drawn(found, tuple(passed))
 
     def contents(self, chosen: Chosen) -> Mapping[int, str]:
         """The hex content hash of each chosen sample, by its index."""

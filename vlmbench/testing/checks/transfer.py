@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast, get_args
+from functools import partial
+from typing import Any, cast, get_args
 
 import PIL.Image
 import torch
@@ -16,6 +17,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.settings import EngineSettings
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
+from vlmbench.testing.checks.draws_and_options import check_draws, check_nan, check_options
 from vlmbench.testing.checks.features import apart, different, stacked
 from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
 from vlmbench.testing.conformance import Conformance, Inspection
@@ -23,7 +25,7 @@ from vlmbench.testing.toy_data import ToyImages, toy_dataset
 from vlmbench.testing.toy_models import toy_model
 from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer import METHODS
-from vlmbench.transfer.base import Classifier, FewShot, Reads, TransferMethod, lacks_needs
+from vlmbench.transfer.base import Classifier, FewShot, FitsDraws, Fitted, Reads, TransferMethod, lacks_needs
 from vlmbench.wording import listed
 
 _SHOTS = 2
@@ -32,7 +34,11 @@ _CLOSE = 1e-4
 
 
 def check_transfer(
-    method: str | TransferMethod, *, model: VisionLanguageModel | None = None, shots: int = _SHOTS
+    method: str | TransferMethod,
+    *,
+    model: VisionLanguageModel | None = None,
+    shots: int = _SHOTS,
+    options: Mapping[str, Any] | None = None,
 ) -> Conformance:
     """Check everything that a transfer method promises, on a toy support set.
 
@@ -40,6 +46,7 @@ def check_transfer(
         method: its registered name, or the method itself.
         model: the model that is adapted; None: a toy model with patch features.
         shots: the number of images of each class in the support set; with 0 the support set is empty.
+        options: settings of the method, such as fewer steps; None: its defaults.
 
     Raises:
         ConformanceError: promises are broken; it lists all of them.
@@ -65,26 +72,31 @@ def check_transfer(
         if lacking is not None:
             inspection.skip("It fits a classifier", f"{lacking}; give a model that has it")
         else:
-            _check_fit(inspection, found, adapted, shots)
+            _check_fit(inspection, found, adapted, shots, options or {})
     return inspection.conclude()
 
 
-def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLanguageModel, shots: int) -> None:
+def _check_fit(
+    inspection: Inspection,
+    method: TransferMethod,
+    model: VisionLanguageModel,
+    shots: int,
+    options: Mapping[str, Any],
+) -> None:
     dataset = toy_dataset("class", samples=36)
     support = _support(dataset, shots, seed=0)
     prompts = PromptSet(dataset.classes or (), _TEMPLATES, "data", "default")
+    torch.optim.SGD([torch.zeros(1)], lr=1.0)  # torch itself sets environment variables with the first optimiser
     weights, before = weights_of(model), process_state()
 
     def fit(support: FewShot) -> Classifier:
-        return method.fit(FeatureEngine(model, EngineSettings(batch_size=8)), support, prompts, {})
+        return method.fit(FeatureEngine(model, EngineSettings(batch_size=8)), support, prompts, options)
 
     inputs = _inputs(method, model, dataset)
     if inputs is None:
         inspection.skip("It gives logits", f"this check has no input for a method that reads {method.reads}")
     classifiers, count = list[Classifier](), len(prompts.class_names)
-    with inspection.promise(
-        "It fits a classifier with its default options", fix="Let fit work with an empty mapping of options."
-    ):
+    with inspection.promise("It fits a classifier", fix="Let fit work with an empty mapping of options."):
         classifiers.append(fit(support))
     if not classifiers:
         return
@@ -95,7 +107,7 @@ def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLang
         )
     if inputs is not None:
         _check_logits(inspection, classifier, inputs, count)
-        _check_classes(inspection, method, model, support, prompts, inputs)
+        _check_classes(inspection, method, model, support, prompts, options, inputs)
         with inspection.promise(
             "The same support set and seed give the same classifier",
             fix="Take random numbers from torch.Generator().manual_seed(support.seed).",
@@ -104,6 +116,11 @@ def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLang
             difference = apart(fit(support).logits(inputs), classifier.logits(inputs))
             torch.set_rng_state(torch.frombuffer(bytearray(before["the random state of torch"]), dtype=torch.uint8))
             inspection.require(difference <= _CLOSE, f"logits differ by up to {difference:.3g}")
+        fit_draws = partial(_fit_draws, method, model, prompts, options)
+        supports = [support, _support(dataset, shots, seed=1)]
+        check_draws(inspection, method, fit_draws, supports, inputs, _CLOSE)
+        check_nan(inspection, method, model, support, prompts, options, inputs)
+    check_options(inspection, method, partial(_fit_with, method, model, support, prompts))
     with inspection.promise(
         "The model's weights are the same after fit", fix="Work on a copy of the model, or do not write to its weights."
     ):
@@ -115,6 +132,27 @@ def _check_fit(inspection: Inspection, method: TransferMethod, model: VisionLang
     ):
         names = changed(before, process_state())
         inspection.require(not names, f"fit changed {listed(names)}")
+
+
+def _fit_draws(
+    method: TransferMethod,
+    model: VisionLanguageModel,
+    prompts: PromptSet,
+    options: Mapping[str, Any],
+    supports: Sequence[FewShot],
+) -> Sequence[Fitted]:
+    assert isinstance(method, FitsDraws)  # check_draws asks no other
+    return method.fit_draws(FeatureEngine(model, EngineSettings(batch_size=8)), supports, prompts, options)
+
+
+def _fit_with(
+    method: TransferMethod,
+    model: VisionLanguageModel,
+    support: FewShot,
+    prompts: PromptSet,
+    options: Mapping[str, Any],
+) -> Classifier:
+    return method.fit(FeatureEngine(model, EngineSettings(batch_size=8)), support, prompts, options)
 
 
 def _check_logits(inspection: Inspection, classifier: Classifier, inputs: Tensor, count: int) -> None:
@@ -138,6 +176,7 @@ def _check_classes(
     model: VisionLanguageModel,
     support: FewShot,
     prompts: PromptSet,
+    options: Mapping[str, Any],
     inputs: Tensor,
 ) -> None:
     with inspection.promise(
@@ -147,10 +186,10 @@ def _check_classes(
         turned = range(len(prompts.class_names))[::-1]
         names = tuple(prompts.class_names[label] for label in turned)
         engine = FeatureEngine(model, EngineSettings(batch_size=8))
-        logits = method.fit(engine, support, prompts, {}).logits(inputs)
+        logits = method.fit(engine, support, prompts, options).logits(inputs)
         inspection.require(different(logits, 0) > 1, "all images have the same logits")
         inspection.require(different(logits.T, 0) > 1, "all classes have the same logits")
-        other = method.fit(engine, _relabelled(support, list(turned)), replace(prompts, class_names=names), {})
+        other = method.fit(engine, _relabelled(support, list(turned)), replace(prompts, class_names=names), options)
         found = other.logits(inputs)
         moved, stayed = ((each - logits).abs().mean() for each in (found[:, list(turned)], found))
         # A method that begins with random weights need not find the same ones for another order.
@@ -178,8 +217,9 @@ def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
     by_class: dict[int, list[int]] = {}
     for index, sample in enumerate(dataset.samples):
         by_class.setdefault(cast(int, sample.target), []).append(index)
-    train = [index for chosen in by_class.values() for index in chosen[:shots]]
-    val = [index for chosen in by_class.values() for index in chosen[shots : shots + 1]]
+    turned = [chosen[seed:] + chosen[:seed] for chosen in by_class.values()]
+    train = [index for chosen in turned for index in chosen[:shots]]
+    val = [index for chosen in turned for index in chosen[shots : shots + 1]]
     return FewShot(shots, Chosen(dataset, train), Chosen(dataset, val), seed)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from vlmbench.transfer.base import Classifier, MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
 from vlmbench.transfer.methods.nearest_mean import class_means
-from vlmbench.transfer.training import Weights
+from vlmbench.transfer.training import Weights, rows_of
 
 
 class GdaOptions(MethodOptions):
@@ -57,9 +57,8 @@ def learn(data: FeatureData, options: GdaOptions, watch: Watch) -> Weights:
     All zero where the covariance is zero, as with one image of each class and one view: it is zero-shot then.
     """
     images = data.flat.double()
-    one_hot = torch.nn.functional.one_hot(data.flat_labels, data.classes).double()
-    means = class_means(images, one_hot)
-    centred = images - torch.einsum("rnc,rcd->rnd", one_hot, means)
+    means = class_means(images, data.flat_labels, data.classes)
+    centred = images - rows_of(means, data.flat_labels)
     count, width = images.shape[1], images.shape[2]
     scatter = centred.mT @ centred
     # with S = scatter / (count - 1), the public code inverts (count - 1) S + tr(S) I

@@ -23,15 +23,18 @@ class NearestMeanOptions(MethodOptions):
     views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
 
 
-def class_means(images: Tensor, one_hot: Tensor) -> Tensor:
-    """The mean feature of each class: (R, N, D) and (R, N, C) to (R, C, D)."""
-    return torch.einsum("rnc,rnd->rcd", one_hot, images) / one_hot.sum(dim=1)[..., None]
+def class_means(images: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """The mean feature of each class: (R, N, D) and (R, N) to (R, C, D)."""
+    draws, _, width = images.shape
+    places = labels + classes * torch.arange(draws)[:, None]
+    sums = images.new_zeros(draws * classes, width).index_add_(0, places.flatten(), images.flatten(0, 1))
+    counts = torch.bincount(places.flatten(), minlength=draws * classes)
+    return (sums / counts[:, None]).view(draws, classes, width)
 
 
 def learn(data: FeatureData, options: NearestMeanOptions, watch: Watch) -> Tensor:
     """The means of the classes, (R, C, D), unit length."""
-    one_hot = data.one_hot.repeat(1, data.images.shape[1], 1)
-    return F.normalize(class_means(data.flat, one_hot), dim=-1)
+    return F.normalize(class_means(data.flat, data.flat_labels, data.classes), dim=-1)
 
 
 def heads(means: Tensor, data: FeatureData, options: NearestMeanOptions) -> Sequence[Classifier]:

@@ -38,11 +38,13 @@ class TipAdapterFOptions(TipAdapterOptions):
 def learn(data: FeatureData, options: TipAdapterFOptions, watch: Watch) -> Weights:
     """The trained keys: "keys", (R, N, D)."""
     images, labels = data.flat, data.flat_labels
-    values, zero_shot = data.one_hot, options.scale * data.flat @ data.texts.mT
+    zero_shot = options.scale * data.flat @ data.texts.mT
 
     def loss(weights: Weights, batch: Tensor) -> Tensor:
         affinity = rows_of(images, batch) @ weights["keys"].mT
-        votes = torch.exp(-options.beta * (1 - affinity)) @ values
+        each = torch.exp(-options.beta * (1 - affinity))
+        places = data.labels[:, None, :].expand_as(each)
+        votes = each.new_zeros(*each.shape[:2], data.classes).scatter_add(2, places, each)
         return cross_entropy(rows_of(zero_shot, batch) + options.alpha * votes, rows_of(labels, batch))
 
     start = {"keys": F.normalize(data.images.mean(dim=1), dim=-1)}
@@ -52,8 +54,8 @@ def learn(data: FeatureData, options: TipAdapterFOptions, watch: Watch) -> Weigh
 def heads(weights: Weights, data: FeatureData, options: TipAdapterFOptions) -> Sequence[Classifier]:
     """One classifier a draw."""
     return [
-        CacheClassifier(data.texts, keys, values, options.alpha, options.beta, options.scale)
-        for keys, values in zip(weights["keys"], data.one_hot, strict=True)
+        CacheClassifier(data.texts, keys, labels, options.alpha, options.beta, options.scale)
+        for keys, labels in zip(weights["keys"], data.labels, strict=True)
     ]
 
 
