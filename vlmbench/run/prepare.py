@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +33,14 @@ class ModelOutcome:
     problem: VlmbenchError | None = None
 
 
-def wanted_tasks(
-    names: Iterable[str], data_root: Path | None, roles: Collection[Role] = ("test",)
-) -> list[Wanted]:
+def wanted_tasks(names: Iterable[str], data_root: Path | None, roles: Sequence[Role] = ("test",)) -> list[Wanted]:
     """The tasks with these names, with the kind of target that the plugin needs: one entry for each role.
 
     Args:
         roles: the roles that are wanted. A task whose card does not state one of them has no entry for it.
 
     Raises:
-        UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong; or no task has data of a role.
+        UsageError, UnknownNameError, CardError, PluginError: the request is wrong, or no task has a role's data.
     """
     check_data_root(data_root)
     wanted = []

@@ -78,7 +78,9 @@ def _read(file: Path) -> Mapping[str, Sequence[_Entry]]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file} is not JSON: {error}", hint="Download it again.") from error
     if not isinstance(content, dict) or not all(isinstance(rows, list) for rows in content.values()):
-        raise DataError(f"{file} is not a file of splits", hint='Expected {"train": [[path, label, class name], …], …}.')
+        raise DataError(
+            f"{file} is not a file of splits", hint='Expected {"train": [[path, label, class name], …], …}.'
+        )
     return {
         split: [_entry(given, f"{file}: {split}[{row}]") for row, given in enumerate(rows)]
         for split, rows in content.items()
@@ -123,7 +125,7 @@ def _names(splits: Mapping[str, Sequence[_Entry]], file: Path) -> list[str]:
         )
     if twice := [name for name, count in Counter(map(normalise, name_of.values())).items() if count > 1]:
         raise LabelError(f"{file}: {counted(len(twice), 'class name')} with several labels: {listing(twice)}")
-    return [name_of[label] for label in labels]
+    return [name_of[label] for label in range(len(name_of))]
 
 
 def _check_paths(entries: Sequence[_Entry], file: Path, split: str) -> None:
