@@ -71,7 +71,7 @@ def fetch(
     if not tasks and not model:
         raise UsageError("nothing to fetch", hint="Name tasks or suites, or models with -m.")
     from vlmbench.data.hub.fetch import plan_fetch
-    from vlmbench.run.prepare import other_roles, wanted_models, wanted_tasks
+    from vlmbench.run.prepare import roles_left_out, wanted_models, wanted_tasks
 
     asked = _roles(roles)
     models = wanted_models(model or [])
@@ -85,7 +85,7 @@ def fetch(
             print_line(line, style="yellow")
     for task in plan.tasks:
         _print_notes(task.name, task.notes)
-    if others := other_roles(wanted):
+    if others := roles_left_out(wanted):
         every = ",".join(role for role in ROLES if role in (*asked, *others))
         print_note(f"{listed(others)} data is not fetched: run with `--roles {every}` to adapt models with it")
     if dry_run:

@@ -44,22 +44,23 @@ def wanted_tasks(names: Iterable[str], data_root: Path | None, roles: Sequence[R
     """
     check_data_root(data_root)
     wanted = []
-    for card in resolve_tasks(names):
+    cards = resolve_tasks(names)
+    for card in cards:
         plugin = task_plugin(card.plugin)
         check_task(card, plugin, TaskOptions())
         context = source_context(card, plugin, data_root)
         wanted += [Wanted(card, context, role) for role in card.sources_by_role if role in roles]
     found = {each.role for each in wanted}
-    if absent := [role for role in ROLES if role in roles and role not in found and wanted]:
+    if cards and (absent := [role for role in roles if role not in found]):
         raise UsageError(f"none of these tasks has {listed(absent, 'or')} data", hint="Leave it out of --roles.")
     return wanted
 
 
-def other_roles(wanted: Iterable[Wanted]) -> list[Role]:
-    """The roles of these tasks that are in their cards but not among the wanted ones."""
+def roles_left_out(wanted: Iterable[Wanted]) -> list[Role]:
+    """The roles besides the test role that cards of these tasks state and that are not wanted of any of them."""
     every = list(wanted)
     stated = {role for each in every for role in each.card.sources_by_role}
-    return [role for role in ROLES if role in stated - {each.role for each in every}]
+    return [role for role in ROLES if role != "test" and role in stated - {each.role for each in every}]
 
 
 def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:
