@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,29 @@ from command_line import command
 from vlmbench.cards import ROLES, Role, TaskCard, parse_card
 from vlmbench.data.base import Chosen, ImageDataset, content_sha256
 from vlmbench.data.hub.fetch import carry_out, plan_fetch
-from vlmbench.errors import CardError, UnknownNameError, UsageError
+from vlmbench.errors import CardError, MissingDataError, UnknownNameError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.kinds import KINDS, TaskKind
 from vlmbench.models.base import Model
 from vlmbench.records import Record
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
+from vlmbench.run.names import resolve_tasks
+from vlmbench.run.opened import open_task
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.prepare import roles_left_out, wanted_tasks
 from vlmbench.store import read_record
-from vlmbench.tasks.base import Datasets, Outcome, Question, TaskOptions, UsesOtherRoles, question_data
+from vlmbench.tasks.base import (
+    Datasets,
+    Outcome,
+    Question,
+    SharedDatasets,
+    TaskOptions,
+    UsesOtherRoles,
+    question_data,
+)
 from vlmbench.tasks.classification.plugin import Classification
+from vlmbench.transfer.asked import TransferAsked
 
 USED = 2
 
@@ -153,13 +164,26 @@ def test_a_role_that_the_card_does_not_state_fails_the_pair(
     assert failed.failure.hint is not None and "`train:`" in failed.failure.hint
 
 
-def test_a_question_without_roles_left_out_has_one(kinds: None, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_question_without_other_roles_has_one(kinds: None, folders: dict[str, Path], tmp_path: Path) -> None:
     plain = write_card(tmp_path / "plain.yaml", folders)
     more = write_card(tmp_path / "more.yaml", folders, plugin="supported")
     questions = [task.question for task in make_plan(RunRequest(("toy:a",), (plain, more), tmp_path)).tasks]
     assert questions[0] is not None and questions[1] is not None
     assert list(question_data(questions[0])) == ["test"] and not isinstance(questions[0], UsesOtherRoles)
     assert list(question_data(questions[1])) == ["test", "train"]
+
+
+def test_val_data_that_is_not_there_is_left_out_with_a_remark(folders: dict[str, Path], tmp_path: Path) -> None:
+    options = TaskOptions(transfer=TransferAsked("nearest-mean", shots=1, track="few-shot-validation"))
+    gone = {**folders, "val": tmp_path / "gone"}
+    shared: dict[Hashable, SharedDatasets] = {}
+    for name, expected in (("whole", []), ("gone", ["val-absent"]), ("gone", ["val-absent"])):
+        (card,) = resolve_tasks([write_card(tmp_path / f"{name}.yaml", gone if name == "gone" else folders)])
+        opened = open_task(card, Classification(), options, None, shared=shared)
+        assert opened.problem is None and [remark.code for remark in opened.remarks] == expected
+    assert [list(datasets) for datasets in shared.values()] == [["test", "train", "val"], ["test", "train"]]
+    (card,) = resolve_tasks([write_card(tmp_path / "lost.yaml", {**folders, "train": tmp_path / "gone"})])
+    assert isinstance(open_task(card, Classification(), options, None).problem, MissingDataError)
 
 
 def test_fetch_brings_the_roles_that_are_asked_for_and_names_them(folders: dict[str, Path], tmp_path: Path) -> None:
