@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cards.protocols import CARDS
 from data.layouts import write_folder
+from data.torchvision_files import build
 
 from vlmbench.cards import Role, SourceSpec, TaskCard
 from vlmbench.class_names import normalise
@@ -125,3 +126,30 @@ def test_dtd_s_lists(tmp_path: Path) -> None:
         context = SourceContext(data_root=tmp_path, class_names=tuple(names_of(card)), offline=True)
         dataset = open_dataset(card.sources_by_role[role], context)  # type: ignore[index]
         assert [sample.id for sample in dataset.samples] == paths
+
+
+BY_LISTS = {
+    "dtd": "test1.txt",
+    "fgvc-aircraft": "images_variant_test.txt",
+    "food101": "test.json",
+    "oxford-pets": "test.txt",
+}
+"""Cards whose torchvision layout has one list of images for each split, and the list of the test split."""
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "spec"),
+    [each for each in OTHERS if each[0] in BY_LISTS and each[2].kind == "torchvision"],
+    ids=[f"{n}-{r}" for n, r, s in OTHERS if n in BY_LISTS and s.kind == "torchvision"],
+)
+def test_torchvision_s_lists(
+    name: str, role: Role, spec: SourceSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(spec.location, tmp_path, monkeypatch)
+    (test_list,) = tmp_path.rglob(BY_LISTS[name])
+    test_list.rename(test_list.with_name(test_list.name.replace("test", str(spec.split))))
+    card = CARDS[name]
+    context = SourceContext(data_root=tmp_path, class_names=tuple(names_of(card)), offline=True)
+    dataset = open_dataset(card.sources_by_role[role], context)
+    assert (dataset.info.kind, dataset.info.split) == ("torchvision", spec.split)
+    assert {sample.target for sample in dataset.samples} == set(range(len(names_of(card))))
