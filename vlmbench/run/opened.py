@@ -70,7 +70,11 @@ def _shared(
         opened = {role: _open_role(card, role, context) for role in roles}
         shared[key] = SharedDatasets({role: dataset for role, dataset in opened.items() if dataset is not None})
     if "val" in roles and "val" not in shared[key]:
-        say(VAL_ABSENT, f"the val data that the card of {card.name!r} names is in none of its places")
+        say(
+            VAL_ABSENT,
+            f"the val data that the card of {card.name!r} names is in none of its places",
+            brief="no val data",
+        )
     return shared[key]
 
 
