@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -133,6 +133,7 @@ class SourceSpec(_Card):
 
 Role = Literal["test", "train", "val"]
 """What a dataset is used for: scoring (test), adapting a model (train), or making choices (val)."""
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class TaskCard(_Card):

@@ -113,6 +113,23 @@ def test_verify_tells_what_is_damaged_and_a_dry_run_leaves_it(hub: Hub, tmp_path
     assert tar.read_bytes() == whole
 
 
+def test_train_data_is_fetched_only_when_it_is_asked_for(hub: Hub, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    files = {**tree(write_wds(both, [1, 0], split="train")), **tree(write_wds(tmp_path / "made", [2, 0, 1]))}
+    hub.repo("org/both").commit(files)
+    task = tmp_path / "both.yaml"
+    place = {"kind": "hub", "location": "org/both"}
+    roles = {"sources": [{**place, "split": "test"}], "train": [{**place, "split": "train"}]}
+    task.write_text(yaml.safe_dump({"name": "both", **roles}))
+    done = vlmbench("fetch", task)
+    assert done.returncode == 0 and "both  3 samples" in done.stdout and "(train)" not in done.stdout
+    assert "train data is not fetched: run with `--roles test,train`" in done.stderr.replace("\n", " ")
+    assert not [path for path in hub.fetched() if "train/" in path]
+    more = vlmbench("fetch", task, "--roles", "train,test")
+    assert more.returncode == 0 and "both (train)  2 samples" in more.stdout and "not fetched" not in more.stderr
+    assert [path for path in hub.fetched() if "train/" in path]
+
+
 def test_json_is_only_json(hub: Hub, tmp_path: Path) -> None:
     planned = json.loads(vlmbench("fetch", card(tmp_path), "--dry-run", "--json").stdout)
     (task,) = planned["tasks"]
@@ -134,6 +151,9 @@ def test_json_is_only_json(hub: Hub, tmp_path: Path) -> None:
         (["cifar10", "-m", "open_clop:x"], "Did you mean 'open_clip'"),
         (["cifar10", "--data-root", "/no/root"], "/no/root"),
         (["cifar10", "--workers", "0"], "--workers"),
+        (["cifar10", "--roles", "test,trian"], "Name test, train or val"),
+        (["cifar10", "--roles", ","], "is not a list of roles"),
+        (["imagenet-a", "--roles", "train"], "none of these tasks has train data"),
         ([], "nothing to fetch"),
     ],
 )

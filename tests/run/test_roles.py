@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,32 @@ import pytest
 import toy_adapter
 from command_line import command
 
-from vlmbench.cards import Role, TaskCard, parse_card
+from vlmbench.cards import ROLES, Role, TaskCard, parse_card
 from vlmbench.data.base import Chosen, ImageDataset, content_sha256
 from vlmbench.data.hub.fetch import carry_out, plan_fetch
-from vlmbench.errors import CardError, UnknownNameError
+from vlmbench.errors import CardError, MissingDataError, UnknownNameError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.kinds import KINDS, TaskKind
 from vlmbench.models.base import Model
 from vlmbench.records import Record
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
+from vlmbench.run.names import resolve_tasks
+from vlmbench.run.opened import open_task
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.prepare import wanted_tasks
+from vlmbench.run.prepare import roles_left_out, wanted_tasks
 from vlmbench.store import read_record
-from vlmbench.tasks.base import Datasets, Outcome, Question, TaskOptions, UsesOtherRoles, question_data
+from vlmbench.tasks.base import (
+    Datasets,
+    Outcome,
+    Question,
+    SharedDatasets,
+    TaskOptions,
+    UsesOtherRoles,
+    question_data,
+)
 from vlmbench.tasks.classification.plugin import Classification
+from vlmbench.transfer.asked import TransferAsked
 
 USED = 2
 
@@ -162,8 +173,29 @@ def test_a_question_without_other_roles_has_one(kinds: None, folders: dict[str, 
     assert list(question_data(questions[1])) == ["test", "train"]
 
 
-def test_fetch_brings_every_role_and_names_it(folders: dict[str, Path], tmp_path: Path) -> None:
-    wanted = wanted_tasks([write_card(tmp_path / "own.yaml", folders, samples=7)], None)
+def test_val_data_that_is_not_there_is_left_out_with_a_remark(folders: dict[str, Path], tmp_path: Path) -> None:
+    options = TaskOptions(transfer=TransferAsked("nearest-mean", shots=1, track="few-shot-validation"))
+    gone = {**folders, "val": tmp_path / "gone"}
+    shared: dict[Hashable, SharedDatasets] = {}
+    for name, expected in (("whole", []), ("gone", ["val-absent"]), ("gone", ["val-absent"])):
+        (card,) = resolve_tasks([write_card(tmp_path / f"{name}.yaml", gone if name == "gone" else folders)])
+        opened = open_task(card, Classification(), options, None, shared=shared)
+        assert opened.problem is None and [remark.code for remark in opened.remarks] == expected
+    assert [list(datasets) for datasets in shared.values()] == [["test", "train", "val"], ["test", "train"]]
+    (card,) = resolve_tasks([write_card(tmp_path / "lost.yaml", {**folders, "train": tmp_path / "gone"})])
+    assert isinstance(open_task(card, Classification(), options, None).problem, MissingDataError)
+
+
+def test_fetch_brings_the_roles_that_are_asked_for_and_names_them(folders: dict[str, Path], tmp_path: Path) -> None:
+    card = write_card(tmp_path / "own.yaml", folders, samples=7)
+    assert [each.name for each in wanted_tasks([card], None)] == ["own"]
+    assert [each.name for each in wanted_tasks([card], None, ("train",))] == ["own (train)"]
+    assert roles_left_out(wanted_tasks([card], None, ("test", "val"))) == ["train"]
+    plain = write_card(tmp_path / "plain.yaml", {"test": folders["test"]})
+    assert [each.name for each in wanted_tasks([card, plain], None, ("train",))] == ["own (train)"]
+    with pytest.raises(UsageError, match="none of these tasks has train or val data"):
+        wanted_tasks([plain], None, ("test", "train", "val"))
+    wanted = wanted_tasks([card], None, ROLES)
     plan = plan_fetch(wanted, workers=1)
     assert [task.name for task in plan.tasks] == ["own", "own (train)", "own (val)"]
     assert [task.source.location for task in plan.tasks if task.source] == [str(path) for path in folders.values()]
@@ -182,5 +214,8 @@ def test_the_command_line_shows_and_fetches_roles(folders: dict[str, Path], tmp_
     shown = command("tasks", "show", task, code=0).stdout
     assert f"1. imagefolder {folders['test']}" in shown and "train data" in shown and "val data" not in shown
     assert f"1. imagefolder {folders['train']}" in shown
-    rows = json.loads(command("fetch", task, "--json", code=0).stdout)["tasks"]
+    alone = command("fetch", task, "--json", code=0)
+    assert [row["role"] for row in json.loads(alone.stdout)["tasks"]] == ["test"]
+    assert "train data is not fetched" in alone.stderr and "--roles test,train`" in alone.stderr
+    rows = json.loads(command("fetch", task, "--roles", "test, train", "--json", code=0).stdout)["tasks"]
     assert [(row["task"], row["role"], row["samples"]) for row in rows] == [("own", "test", 5), ("own", "train", 5)]

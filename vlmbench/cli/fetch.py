@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlmbench.cards import ROLES, Role
 from vlmbench.cli.console import hint_lines, print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.files import size_text
 from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.wording import counted
+from vlmbench.wording import counted, listed
 
 if TYPE_CHECKING:
     from vlmbench.data.hub.fetch import FetchPlan, TaskOutcome, TaskPlan
@@ -33,6 +34,13 @@ def fetch(
         list[str] | None,
         typer.Option("--model", "-m", help="Also download the weights of this model. Repeatable."),
     ] = None,
+    roles: Annotated[
+        str,
+        typer.Option(
+            help="Which data of the tasks: test, or also train and val, which transfer methods learn from "
+            "(`--roles test,train,val`)."
+        ),
+    ] = "test",
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
     workers: Annotated[int, typer.Option(help="Number of files downloaded at the same time.", min=1)] = DEFAULT_WORKERS,
     verify: Annotated[
@@ -63,10 +71,11 @@ def fetch(
     if not tasks and not model:
         raise UsageError("nothing to fetch", hint="Name tasks or suites, or models with -m.")
     from vlmbench.data.hub.fetch import plan_fetch
-    from vlmbench.run.prepare import wanted_models, wanted_tasks
+    from vlmbench.run.prepare import roles_left_out, wanted_models, wanted_tasks
 
+    asked = _roles(roles)
     models = wanted_models(model or [])
-    wanted = wanted_tasks(tasks or [], user_path(data_root) if data_root else None)
+    wanted = wanted_tasks(tasks or [], user_path(data_root) if data_root else None, asked)
     with stderr().status("looking at what is here and on the hub"):
         plan = plan_fetch(wanted, workers=workers, verify=verify)
     if plan.tasks and not as_json:
@@ -76,6 +85,9 @@ def fetch(
             print_line(line, style="yellow")
     for task in plan.tasks:
         _print_notes(task.name, task.notes)
+    if others := roles_left_out(wanted):
+        every = ",".join(role for role in ROLES if role in (*asked, *others))
+        print_note(f"{listed(others)} data is not fetched: run with `--roles {every}` to adapt models with it")
     if dry_run:
         _leave_dry(plan, as_json=as_json)
         return
@@ -91,6 +103,21 @@ def fetch(
         _summary(outcomes, loaded)
     if any(task.problem for task in outcomes) or any(model.problem for model in loaded):
         raise typer.Exit(1)
+
+
+def _roles(text: str) -> tuple[Role, ...]:
+    """The roles that the user names, separated by commas.
+
+    Raises:
+        UsageError: one of them is not a role.
+    """
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in named if name not in ROLES]
+    if unknown or not named:
+        raise UsageError(
+            f"--roles: {text!r} is not a list of roles", hint=f"Name {listed(ROLES, 'or')}, with commas between them."
+        )
+    return tuple(role for role in ROLES if role in named)
 
 
 def _download(plan: FetchPlan, workers: int) -> list[TaskOutcome]:

@@ -10,9 +10,9 @@ from vlmbench.asked import other_size
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.open import open_dataset
-from vlmbench.errors import DataError, VlmbenchError, unexpected
-from vlmbench.remarks.base import Remark, gathered_remarks
-from vlmbench.remarks.codes import WARNING
+from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
+from vlmbench.remarks.base import Remark, gathered_remarks, say
+from vlmbench.remarks.codes import VAL_ABSENT, WARNING
 from vlmbench.tasks.base import Question, SharedDatasets, TaskOptions, TaskPlugin, needed_roles
 
 
@@ -67,7 +67,14 @@ def _shared(
 ) -> SharedDatasets:
     key = card.name, roles
     if key not in shared:
-        shared[key] = SharedDatasets({role: _open_role(card, role, context) for role in roles})
+        opened = {role: _open_role(card, role, context) for role in roles}
+        shared[key] = SharedDatasets({role: dataset for role, dataset in opened.items() if dataset is not None})
+    if "val" in roles and "val" not in shared[key]:
+        say(
+            VAL_ABSENT,
+            f"the val data that the card of {card.name!r} names is in none of its places",
+            brief="no val data",
+        )
     return shared[key]
 
 
@@ -77,12 +84,18 @@ def _of_the_size(question: Question) -> list[Remark]:
     return [other_size(question.card.name, standard, there)] if standard not in (None, there) else []
 
 
-def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDataset:
+def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDataset | None:
+    """The data of one role; None if it is val data that is in none of its places."""
     if role not in card.sources_by_role:
         raise DataError(
             f"task {card.name!r} has no {role} data", hint=f"Name its sources in the card, under `{role}:`."
         )
-    return open_dataset(card.sources_by_role[role], context)
+    try:
+        return open_dataset(card.sources_by_role[role], context)
+    except MissingDataError:
+        if role != "val":
+            raise
+        return None
 
 
 def source_context(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlmbench.cards import ModelCard
+from vlmbench.cards import ROLES, ModelCard, Role
 from vlmbench.data.hub.fetch import Wanted
-from vlmbench.errors import VlmbenchError, unexpected
+from vlmbench.errors import UsageError, VlmbenchError, unexpected
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions
 from vlmbench.run.names import resolve_models, resolve_tasks
@@ -16,6 +16,7 @@ from vlmbench.run.opened import source_context
 from vlmbench.run.plan import check_data_root, check_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
+from vlmbench.wording import listed
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,34 @@ class ModelOutcome:
     problem: VlmbenchError | None = None
 
 
-def wanted_tasks(names: Iterable[str], data_root: Path | None) -> list[Wanted]:
-    """The tasks with these names, one entry for each role, with the kind of target that the plugin needs.
+def wanted_tasks(names: Iterable[str], data_root: Path | None, roles: Sequence[Role] = ("test",)) -> list[Wanted]:
+    """The tasks with these names, with the kind of target that the plugin needs: one entry for each role.
+
+    Args:
+        roles: the roles that are wanted. A task whose card does not state one of them has no entry for it.
 
     Raises:
-        UsageError, UnknownNameError, CardError, PluginError: the request itself is wrong.
+        UsageError, UnknownNameError, CardError, PluginError: the request is wrong, or no task has a role's data.
     """
     check_data_root(data_root)
     wanted = []
-    for card in resolve_tasks(names):
+    cards = resolve_tasks(names)
+    for card in cards:
         plugin = task_plugin(card.plugin)
         check_task(card, plugin, TaskOptions())
         context = source_context(card, plugin, data_root)
-        wanted += [Wanted(card, context, role) for role in card.sources_by_role]
+        wanted += [Wanted(card, context, role) for role in card.sources_by_role if role in roles]
+    found = {each.role for each in wanted}
+    if cards and (absent := [role for role in roles if role not in found]):
+        raise UsageError(f"none of these tasks has {listed(absent, 'or')} data", hint="Leave it out of --roles.")
     return wanted
+
+
+def roles_left_out(wanted: Iterable[Wanted]) -> list[Role]:
+    """The roles besides the test role that cards of these tasks state and that are not wanted of any of them."""
+    every = list(wanted)
+    stated = {role for each in every for role in each.card.sources_by_role}
+    return [role for role in ROLES if role != "test" and role in stated - {each.role for each in every}]
 
 
 def wanted_models(names: Iterable[str]) -> tuple[ModelCard, ...]:

@@ -34,6 +34,12 @@ def filelist(root: Path) -> Conformance:
     return check_source("filelist", root / "test.txt", class_names=["x", "y"])
 
 
+def split_json(root: Path) -> Conformance:
+    rows = [["a.png", 0, "x"], ["b.png", 1, "y"], ["c.png", 0, "x"]]
+    write_folder(root, {**COLOUR_IMAGES, "split.json": json.dumps({"train": rows}).encode()})
+    return check_source("split-json", root / "split.json", split="train", class_names=["x", "y"])
+
+
 def captions(root: Path) -> Conformance:
     write_folder(root, {**COLOUR_IMAGES, "captions.txt": b"image,caption\na.png,one\nb.png,two\nc.png,three\n"})
     return check_source("captions", root, target="captions")
@@ -77,7 +83,8 @@ def demo(root: Path) -> Conformance:
 BY_HAND = {"hub", "memory", "rareact", "torchvision"}
 """They need a server, tables of annotations, or a library's own layout; their own tests open and read them."""
 LAYOUTS: dict[str, Callable[[Path], Conformance]] = {
-    make.__name__: make for make in (imagefolder, filelist, captions, boxes, coco, voc, masks, frames, wds, demo)
+    make.__name__: make
+    for make in (imagefolder, filelist, split_json, captions, boxes, coco, voc, masks, frames, wds, demo)
 }
 
 

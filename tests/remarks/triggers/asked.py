@@ -11,7 +11,7 @@ import toy_adapter
 from command_line import command
 from data.hub_layouts import empty_caches, opened, tree
 from data.hub_server import running_hub
-from data.layouts import write_wds
+from data.layouts import image_bytes, write_folder, write_wds
 from remarks.trigger import TOY, Arguments, Trigger, boxes, captions, images, lines, masks, model_card, task_card
 
 from vlmbench.cards import ModelCard
@@ -25,6 +25,17 @@ from vlmbench.transfer.methods.zero_shot import ZeroShot
 
 ALL = {"a": 0, "b": 1, "c": 2}
 """Masks in which every class is."""
+
+
+def val_absent(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    test = Path(images(top)[1].partition(":")[2])
+    pictures = {
+        f"{name}/{i}.png": image_bytes(10 * i + j) for j, name in enumerate(("cat", "dog")) for i in range(2, 6)
+    }
+    train = {"kind": "imagefolder", "location": str(write_folder(top / "train", pictures))}
+    roles = {"train": [train], "val": [{**train, "location": str(top / "gone")}]}
+    track = ("--transfer", "nearest-mean", "--shots", "1", "--seeds", "1", "--track", "few-shot-validation")
+    return (*TOY, *task_card(top, "imagefolder", test, **roles), *track)
 
 
 def registered_for(patch: pytest.MonkeyPatch, registry: Registry[object], name: str, entry: object) -> None:
@@ -108,6 +119,9 @@ TRIGGERS = {
     ),
     "readout": Trigger(lambda top, _: masks(top, ALL), "patches were read out with plain", "readout plain"),
     "transfer": Trigger(transfer, "the model was adapted with mine", "transfer mine"),
+    "val-absent": Trigger(
+        val_absent, "the val data that the card of 't' names is in none of its places", "no val data"
+    ),
     "own-class-names": Trigger(
         lambda top, _: (*TOY, *images(top), "--classnames", lines(top / "names.txt", "dog", "cat")),
         "the user gave the class names",
