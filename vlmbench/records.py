@@ -10,20 +10,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     PrivateAttr,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
-from pydantic_core import core_schema
 from typing_extensions import Self
 
 from vlmbench.errors import RecordError
 from vlmbench.markup import one_line
+from vlmbench.record_parts.base import Count, FiniteNumber, Part
+from vlmbench.record_parts.transfer import TransferInfo
 from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
@@ -32,15 +30,7 @@ REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
 FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
-Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
-"""A number of things; small enough for a number in JSON."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=(), populate_by_name=True)
-
-
-class ModelInfo(_Part):
+class ModelInfo(Part):
     """The model as it was loaded."""
 
     name: str
@@ -104,7 +94,7 @@ class ModelInfo(_Part):
         return copy
 
 
-class DatasetInfo(_Part):
+class DatasetInfo(Part):
     """The data that was read."""
 
     source: str
@@ -127,7 +117,7 @@ class DatasetInfo(_Part):
     """The version of the rules from files to samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
 
 
-class TaskInfo(_Part):
+class TaskInfo(Part):
     """The question that was asked."""
 
     name: str
@@ -160,7 +150,7 @@ def _reasoned(dumped: dict[str, Any]) -> dict[str, Any]:
     return dumped if dumped["reason"] else {name: value for name, value in dumped.items() if name != "reason"}
 
 
-class MetricValue(_Part):
+class MetricValue(Part):
     """The value of one metric, with its interval.
 
     ``value`` is None if the data cannot define it (no positive sample, only one class). ``ci95`` is None if the samples
@@ -189,29 +179,16 @@ class MetricValue(_Part):
         return _reasoned(dump(self))
 
 
-class _FiniteInFiles:
-    """A number that may not be NaN or infinite in a file. A run writes null for such a number."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.json_or_python_schema(
-            core_schema.float_schema(allow_inf_nan=False), core_schema.float_schema()
-        )
-
-
-_Number: TypeAlias = Annotated[float, _FiniteInFiles]
-
-
-class ClassResult(_Part):
+class ClassResult(Part):
     """The result of one class."""
 
     name: str
     """The name of the class."""
     n: Count
     """The number of its samples, boxes or images, as the kind of task counts them."""
-    values: dict[str, _Number | None]
+    values: dict[str, FiniteNumber | None]
     """Each value by the name of its metric."""
-    ci95: tuple[_Number, _Number] | None = None
+    ci95: tuple[FiniteNumber, FiniteNumber] | None = None
     """The 95 % interval of the first value."""
     reason: Reason = ""
     """Why values are None, in plain words."""
@@ -221,7 +198,7 @@ class ClassResult(_Part):
         return _reasoned(dump(self))
 
 
-class Predictions(_Part):
+class Predictions(Part):
     """The Parquet file beside the record."""
 
     file: str
@@ -232,7 +209,7 @@ class Predictions(_Part):
     """The hash of the file. It shows whether the record and the file belong together."""
 
 
-class Imported(_Part):
+class Imported(Part):
     """The result file of another program from which a record was made."""
 
     program: str = Field(alias="from")
@@ -243,7 +220,7 @@ class Imported(_Part):
     """The hash of its content."""
 
 
-class CacheUse(_Part):
+class CacheUse(Part):
     """How many features came from the cache, and how many were computed. For clips, frames are counted."""
 
     image_hits: Count = 0
@@ -256,7 +233,7 @@ class CacheUse(_Part):
     """Texts whose features were computed."""
 
 
-class RunInfo(_Part):
+class RunInfo(Part):
     """How the answer was computed. Times are wall-clock seconds."""
 
     started: str
@@ -299,7 +276,7 @@ class RunInfo(_Part):
     """How many features came from the cache."""
 
 
-class Environment(_Part):
+class Environment(Part):
     """The software that computed the answer."""
 
     vlmbench: str
@@ -314,7 +291,7 @@ class Environment(_Part):
     """The commit of the code, if it runs from a Git checkout."""
 
 
-class BadSample(_Part):
+class BadSample(Part):
     """A sample left out under ``--skip-bad``."""
 
     id: str
@@ -325,56 +302,7 @@ class BadSample(_Part):
     """The hex SHA-256 of its file; None if the file could not be read."""
 
 
-class TransferCost(_Part):
-    """What it cost to adapt a model."""
-
-    fit_seconds: float
-    """Wall-clock seconds to learn, with features that were not cached. Draws learnt together share the time equally."""
-    drawn_together: Count = 1
-    """How many draws were learnt together."""
-    parameters: Count = 0
-    """How many numbers were trained."""
-    image_passes: Count = 0
-    """How many images the method sends through the image tower to learn, whether their features were cached or not."""
-    text_passes: Count = 0
-    """How many texts it sends through the text tower, prompts included, whether they were cached or not."""
-    other_models: list[str] = []
-    """Other models that it used."""
-
-
-class TransferInfo(_Part):
-    """How the model was adapted before it answered."""
-
-    method: str
-    """The name of the transfer method."""
-    version: Count
-    """The version of the method. Numbers of two versions are not comparable."""
-    track: str
-    """Which images chose the settings: "no-validation", "cut-validation", "few-shot-validation", "full-validation", or
-    "leaky" (the test images)."""
-    shots: Count
-    """K, the number of support images of each class."""
-    draw: Count
-    """The seed of the support set and of everything that the method draws."""
-    options: dict[str, Any] = {}
-    """Every setting of the method with which the test images were scored."""
-    chosen: dict[str, Any] = {}
-    """The settings that validation chose."""
-    tried: Count = 1
-    """How many combinations of settings were compared."""
-    zero_shot: dict[str, float | None] = {}
-    """Each metric of the same prompts and test images without the method: where the gain starts."""
-    last_step: dict[str, float | None] | None = None
-    """Each metric with the settings and step that a run without validation ends with; None: there is no difference."""
-    step: Count | None = None
-    """The step that validation chose, from 1; None: the last one."""
-    steps: Count = 0
-    """How many steps were taken; 0: the method takes none."""
-    cost: TransferCost
-    """What it cost."""
-
-
-class Summary(_Part):
+class Summary(Part):
     """A record without its classes. They are nine tenths of the file, and most tables do not need them."""
 
     schema_: Literal["vlmbench.record/2", "vlmbench.record/1"] = Field(default=SCHEMA, alias="schema")
@@ -446,7 +374,7 @@ class Record(Summary):
     """The ids of the images that the model was adapted with, by role ("train", "val")."""
 
 
-class Failure(_Part):
+class Failure(Part):
     """A pair that gave no answer, with the reason. It is kept beside records and is not one of them."""
 
     schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")

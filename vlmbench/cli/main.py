@@ -32,13 +32,13 @@ with leaving_at_once():  # these imports take a moment
         fetch,
         imports,
         leaderboard,
-        methods,
         models,
         report,
         run,
         show,
         tasks,
     )
+    from vlmbench.cli.adapting import methods
     from vlmbench.cli.console import print_aside, print_error, print_note
     from vlmbench.errors import VlmbenchError, VlmbenchWarning, unexpected
     from vlmbench.paths import settle_home

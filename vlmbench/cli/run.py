@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlmbench.cli.adapting.planned import plan_table, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
-from vlmbench.cli.planned import plan_table, show_transfer_cost
 from vlmbench.errors import UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from vlmbench.records import Summary, TransferInfo
+from vlmbench.record_parts.transfer import TransferInfo
+from vlmbench.records import Summary
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,14 @@ def interval_of_mean(values: Sequence[float], samples: int) -> tuple[float, floa
 
 def curves_of(records: Iterable[Summary]) -> list[Curve]:
     """Every curve of some records, in the order of their first record. Zero-shot records are left out."""
-    found: dict[tuple[str, ...], dict[int, list[tuple[TransferInfo, Summary]]]] = {}
+    found: dict[tuple[str, str, str, str, str], dict[int, list[tuple[TransferInfo, Summary]]]] = {}
     for record in records:
         info = record.transfer
         if info is None or record.main.value is None:
             continue
         key = (record.model.name, record.task.name, info.method, info.track, record.main_metric)
         found.setdefault(key, {}).setdefault(info.shots, []).append((info, record))
-    return [Curve(*key, points=[_point(k, shots[k]) for k in sorted(shots)]) for key, shots in found.items()]
+    return [Curve(*key, [_point(k, shots[k]) for k in sorted(shots)]) for key, shots in found.items()]
 
 
 def _point(shots: int, records: Sequence[tuple[TransferInfo, Summary]]) -> Point:

@@ -147,7 +147,8 @@ class _Driver:
         """
         pair = model.name, task.card.name
         if pair not in self.known:
-            self.known[pair] = by_transfer = {}
+            by_transfer: dict[Hashable, list[_Known]] = {}
+            self.known[pair] = by_transfer
             for record in self.store.pair_records(*pair):
                 by_transfer.setdefault(transfer_key(record.task.protocol), []).append(_Known.of(record))
         found = self.known[pair].get(transfer_key(task.options.transfer.protocol), ())

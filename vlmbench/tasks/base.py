@@ -23,7 +23,8 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.markup import is_blank
 from vlmbench.metrics.base import Estimate
 from vlmbench.models.base import Model
-from vlmbench.records import ClassResult, MetricValue, TransferInfo
+from vlmbench.record_parts.transfer import TransferInfo
+from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked

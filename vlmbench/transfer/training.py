@@ -149,7 +149,7 @@ def _epochs(images: int, recipe: Recipe, seeds: Sequence[int]) -> Iterator[Itera
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     for _ in range(recipe.epochs):
         order = torch.stack([torch.randperm(images, generator=generator) for generator in generators])
-        yield iter(order.split(recipe.batch_size, dim=1))
+        yield iter(torch.split(order, recipe.batch_size, dim=1))
 
 
 def rows_of(tensor: Tensor, batch: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ from vlmbench.errors import VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet
-from vlmbench.records import ClassResult, MetricValue, TransferCost, TransferInfo
+from vlmbench.record_parts.transfer import TransferCost, TransferInfo
+from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import DrawPictures, Outcome, clip_protocol
 from vlmbench.tasks.classification.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers

@@ -53,7 +53,7 @@ def shuffled(count: int, size: int, generator: torch.Generator) -> Iterator[Tens
     size = min(size, count)
     while True:
         order = torch.randperm(count, generator=generator)
-        yield from order[: count - count % size].split(size)
+        yield from torch.split(order[: count - count % size], size)
 
 
 def halves(images: int, prompts: int, batch_size: int, seed: int) -> Iterator[Tensor]:

@@ -55,7 +55,7 @@ class CacheClassifier:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(B, D) to (B, C): ``scale f·t + alpha exp(-beta (1 - f·k)) v``."""
-        parts = [self._votes(part) for part in inputs.split(_AT_ONCE)]
+        parts = [self._votes(part) for part in torch.split(inputs, _AT_ONCE)]
         votes = torch.cat(parts) if parts else inputs.new_empty(0, len(self.texts))
         return self.text_scale * inputs @ self.texts.T + self.alpha * votes
 

@@ -48,7 +48,7 @@ def _support_images(task: OpenedTask) -> int:
     """K images of each class, at most."""
     from vlmbench.tasks.classification.adapted import AdaptedQuestion
 
-    question = task.question
+    question: object = task.question
     if not isinstance(question, AdaptedQuestion) or question.data is None:
         return 0
     shots = task.options.transfer.shots

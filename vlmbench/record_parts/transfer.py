@@ -1,0 +1,56 @@
+"""Defines the part of a record that says how a model was adapted. Classification makes it, and tables read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlmbench.record_parts.base import Count, Part
+
+
+class TransferCost(Part):
+    """What it cost to adapt a model."""
+
+    fit_seconds: float
+    """Wall-clock seconds to learn, with features that were not cached. Draws learnt together share the time equally."""
+    drawn_together: Count = 1
+    """How many draws were learnt together."""
+    parameters: Count = 0
+    """How many numbers were trained."""
+    image_passes: Count = 0
+    """How many images the method sends through the image tower to learn, whether their features were cached or not."""
+    text_passes: Count = 0
+    """How many texts it sends through the text tower, prompts included, whether they were cached or not."""
+    other_models: list[str] = []
+    """Other models that it used."""
+
+
+class TransferInfo(Part):
+    """How the model was adapted before it answered."""
+
+    method: str
+    """The name of the transfer method."""
+    version: Count
+    """The version of the method. Numbers of two versions are not comparable."""
+    track: str
+    """Which images chose the settings: "no-validation", "cut-validation", "few-shot-validation", "full-validation", or
+    "leaky" (the test images)."""
+    shots: Count
+    """K, the number of support images of each class."""
+    draw: Count
+    """The seed of the support set and of everything that the method draws."""
+    options: dict[str, Any] = {}
+    """Every setting of the method with which the test images were scored."""
+    chosen: dict[str, Any] = {}
+    """The settings that validation chose."""
+    tried: Count = 1
+    """How many combinations of settings were compared."""
+    zero_shot: dict[str, float | None] = {}
+    """Each metric of the same prompts and test images without the method: where the gain starts."""
+    last_step: dict[str, float | None] | None = None
+    """Each metric with the settings and step that a run without validation ends with; None: there is no difference."""
+    step: Count | None = None
+    """The step that validation chose, from 1; None: the last one."""
+    steps: Count = 0
+    """How many steps were taken; 0: the method takes none."""
+    cost: TransferCost
+    """What it cost."""
