@@ -134,7 +134,7 @@ def support_data(
     if "train" not in pools:
         raise DataError(
             f"task {card.name!r} names no train data, and a transfer method learns from it",
-            hint="Name its sources in the card, under `train:`, or give them with --train SOURCE.",
+            hint="Name its sources in the card, under `train:`.",
         )
     return SupportData(card.name, class_names, test, pools["train"], pools.get("val"), hashes)
 
