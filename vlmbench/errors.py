@@ -9,7 +9,6 @@ import errno
 import logging
 import os
 import sys
-import sysconfig
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
@@ -210,10 +209,12 @@ def unexpected(error: BaseException) -> VlmbenchError:
 
 def _raised_in(error: BaseException) -> str:
     """A sentence with the innermost place of an error outside Python's library and installed packages."""
-    place = ""
+    import sysconfig  # takes some milliseconds, which commands without such an error need not wait for
+
+    library, place = sysconfig.get_path("stdlib") + os.sep, ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        if not file.startswith((_LIBRARY, "<frozen")) and not _INSTALLED & {*file.split(os.sep)}:
+        if not file.startswith((library, "<frozen")) and not _INSTALLED & {*file.split(os.sep)}:
             place = f"It was raised in {os.path.basename(file)}, line {line}, in {frame.f_code.co_name}. "
     return place
 
@@ -234,6 +235,5 @@ def _of_system(error: OSError) -> VlmbenchError:
     return wrapped
 
 
-_LIBRARY = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _LONGEST_NAME = 100

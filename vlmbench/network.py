@@ -31,16 +31,17 @@ def hub_name() -> str:
 
 def is_network_error(error: BaseException) -> bool:
     """Whether a server could not be reached at all, or did not answer."""
-    return any(kind.__name__ in _NETWORK_ERRORS for kind in type(error).__mro__)
+    return _is_named(error, _NETWORK_ERRORS)
 
 
 def no_connection(error: BaseException) -> BaseException | None:
     """The error of the connection that made another error happen; None if a server answered."""
-    return next((each for each in _chain(error) if _unreachable(each)), None)
+    return next((each for each in _chain(error) if _is_named(each, _UNREACHABLE)), None)
 
 
-def _unreachable(error: BaseException) -> bool:
-    return any(kind.__name__ in _UNREACHABLE for kind in type(error).__mro__)
+def _is_named(error: BaseException, names: frozenset[str]) -> bool:
+    """Whether the class of an error, or one that it is made from, has one of these names."""
+    return any(kind.__name__ in names for kind in type(error).__mro__)
 
 
 def proxy_problem(error: BaseException) -> tuple[str, str] | None:

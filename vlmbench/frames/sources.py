@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from vlmbench.errors import RecordError, UsageError, VlmbenchWarning
+from vlmbench.errors import RecordError, UsageError, warn_caller
 from vlmbench.gate.baselines.store import open_baseline
 from vlmbench.gate.sides import read_side, side_at, side_label
 from vlmbench.paths import user_path
@@ -110,6 +109,6 @@ def _warn(source: SourceRead) -> None:
         more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
         count = counted(len(left_out), "file")
         text = f"{source.label}: {count} {either(len(left_out), 'is', 'are')} left out: {shown}{more}"
-        warnings.warn(text, VlmbenchWarning, stacklevel=5)
+        warn_caller(text)
     if not source.entries.records and not source.entries.failures:
-        warnings.warn(f"{source.label}: there is no record here", VlmbenchWarning, stacklevel=5)
+        warn_caller(f"{source.label}: there is no record here")

@@ -112,9 +112,7 @@ def test_above_16_bits_the_fewest_bits(bits: int) -> None:
 def test_samples_that_are_not_finite_make_a_bad_sample(value: float) -> None:
     samples = GREY.astype("<f4") / 255
     samples[3, 3] = value
-    with pytest.raises(
-        BadSampleError, match="sample 'x': cannot be converted to RGB: some of its pixel values are NaN"
-    ):
+    with pytest.raises(BadSampleError, match="sample 'x': cannot be converted to RGB: some of its pixel values"):
         decode_rgb(tiff(samples), "x")
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from vlmbench.card_files import model_card_files
 from vlmbench.cards import ModelCard
-from vlmbench.errors import UsageError, VlmbenchWarning
+from vlmbench.errors import UsageError, warn_caller
 from vlmbench.markup import is_blank
 from vlmbench.models.base import Model
 from vlmbench.models.memory.adapter import ADAPTER
@@ -208,11 +207,9 @@ def _text(what: str, value: object) -> None:
 def _warn_of_a_card(name: str | None) -> None:
     """Warn that tables show the facts of a card, such as its training data, beside the numbers of this model."""
     if name in model_card_files():
-        warnings.warn(
+        warn_caller(
             f"the model in memory is named {name!r}, as a model card is: in tables its numbers take the place of "
-            "the card's model. Unless it is that model, give it a name of its own",
-            VlmbenchWarning,
-            stacklevel=3,
+            "the card's model. Unless it is that model, give it a name of its own"
         )
 
 

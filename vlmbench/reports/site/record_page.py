@@ -256,13 +256,7 @@ def _inspected(
             return None, None, "The record's predictions do not fit together."
     except (RecordError, UnpairableError) as error:
         return None, None, f"{error.message}."
-    except (
-        ValueError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ArithmeticError,
-    ) as error:  # a table that another program wrote
+    except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:  # another program's table
         return None, None, f"The record's predictions cannot be read as answers to this kind of task ({error})."
     if found is None:
         return None, None, "The predictions of this kind of task do not show which samples are the worst."
