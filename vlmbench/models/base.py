@@ -119,7 +119,9 @@ _INSTEAD: Mapping[str, str] = {
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
 }
 """What a model without encoders can do, by its capability."""
-_OF_ENCODERS = frozenset({"PrefixTextEncoder", "PackedTextEncoder", "BytePixels", "TokenReader", "TunableTowers"})
+_OF_ENCODERS = frozenset(
+    {"PrefixTextEncoder", "PackedTextEncoder", "BytePixels", "TokenReader", "TunableTowers", "TunableImageTower"}
+)
 """Capabilities that make encoders faster or describe them. A task cannot be answered with them alone."""
 
 
@@ -224,54 +226,6 @@ class TokenReader(Protocol):
         """Count the tokens of each of N strings before the cut.
 
         For a text that certainly fits, any number up to the context length is allowed, so it need not be tokenised.
-        """
-
-
-@dataclass(frozen=True)
-class TokenEmbeddings:
-    """N texts as a text tower takes them, before positions are added.
-
-    Attributes:
-        ids: (N, L) int64, on the CPU; L is the longest length of a text.
-        embeddings: (N, L, W), on the model's device, without a gradient.
-        ends: (N,) int64, on the CPU: the position of the token whose state becomes the feature.
-    """
-
-    ids: Tensor
-    embeddings: Tensor
-    ends: Tensor
-
-
-@runtime_checkable
-class TunableTowers(Protocol):
-    """The capability of models whose text tower takes embeddings in the place of tokens, and gives gradients for them.
-
-    Transfer methods learn prompts through it. A call changes no weight, no setting and no random state. No parameter of
-    the model gets a gradient.
-    """
-
-    @property
-    def context_length(self) -> int:
-        """The most tokens of a text."""
-
-    @property
-    def text_width(self) -> int:
-        """W, the length of a token's embedding."""
-
-    @property
-    def text_layers(self) -> int:
-        """How many blocks the text tower has; memory is estimated with it."""
-
-    def token_embeddings(self, texts: Sequence[str]) -> TokenEmbeddings:
-        """Look up the tokens of N texts, cut to the context length."""
-
-    def encode_embeddings(self, embeddings: Tensor, ends: Tensor) -> Tensor:
-        """Encode (N, L, W) embeddings on the model's device to (N, D), unit length, differentiable, in full precision.
-
-        With what :meth:`token_embeddings` gives, the features are those of ``encode_text``.
-
-        Args:
-            ends: (N,) int64, below L: see :class:`TokenEmbeddings`.
         """
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from vlmbench.errors import TransferError, UsageError
-from vlmbench.models.base import TunableTowers
+from vlmbench.models.tunable import TunableTowers
 
 PLACEHOLDER = "X"
 """The word before each name if the context begins with random numbers. Source: KaiyangZhou/CoOp, trainers/coop.py."""

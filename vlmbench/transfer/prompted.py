@@ -17,7 +17,8 @@ from torch import Tensor
 
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import TunableTowers, capability
+from vlmbench.models.base import capability
+from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
 from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, LinearClassifier, MethodOptions, Reads
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
@@ -225,7 +226,7 @@ def _of_draw(weights: Weights) -> Weights:
 
 
 def towers_of(engine: FeatureEngine) -> TunableTowers:
-    """The model's :class:`~vlmbench.models.base.TunableTowers`.
+    """The model's :class:`~vlmbench.models.tunable.TunableTowers`.
 
     Raises:
         TransferError: it has none.

@@ -9,9 +9,10 @@ import torch
 from models.tiny import PROMPTS, shaken
 
 from vlmbench.cards import ModelCard
-from vlmbench.models.base import LoadOptions, TunableTowers, capability
+from vlmbench.models.base import LoadOptions, capability
 from vlmbench.models.towers.weights import state_sha256
 from vlmbench.models.transformers.adapter import load
+from vlmbench.models.tunable import TunableTowers
 
 OPEN_CLIP = ["tiny", "tiny-quickgelu", "tiny-custom", "tiny-eos", "tiny-bias", "tiny-scale", "tiny-short"]
 OTHERS = ["tiny-blocks", "tiny-sigmoid", "tiny-last", "tiny-bidirectional", "tiny-class-token", "tiny-coca"]

@@ -21,8 +21,9 @@ from vlmbench.data.base import Chosen, ImageDataset, SourceContext
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.models.base import TunableTowers, capability
+from vlmbench.models.base import capability
 from vlmbench.models.towers.weights import state_sha256
+from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
 from vlmbench.transfer.base import FewShot, LinearClassifier
 from vlmbench.transfer.class_texts import class_texts

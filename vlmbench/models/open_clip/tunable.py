@@ -6,10 +6,10 @@ from typing import cast
 
 from torch import Tensor
 
-from vlmbench.models.base import TunableTowers
 from vlmbench.models.open_clip.packed_text import causal_blocks
 from vlmbench.models.open_clip.text import CausalTextEncoder, project
 from vlmbench.models.towers.tunable_text import tunable_text
+from vlmbench.models.tunable import TunableTowers
 
 
 def tunable_towers(trimmed: CausalTextEncoder | None) -> TunableTowers | None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vlmbench.models.base import TokenEmbeddings
 from vlmbench.models.towers.causal_blocks import CausalBlock, Map
+from vlmbench.models.tunable import TokenEmbeddings
 
 
 @dataclass(frozen=True)
 class TunableText:
-    """See :class:`~vlmbench.models.base.TunableTowers`.
+    """See :class:`~vlmbench.models.tunable.TunableTowers`.
 
     Attributes:
         tokenize: N strings to (N, L) ids on the CPU.

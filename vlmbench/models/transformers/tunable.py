@@ -7,9 +7,10 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlmbench.models.base import PrefixTextEncoder, TunableTowers
+from vlmbench.models.base import PrefixTextEncoder
 from vlmbench.models.towers.tunable_text import tunable_text
 from vlmbench.models.transformers.packed_text import causal_blocks
+from vlmbench.models.tunable import TunableTowers
 
 
 def tunable_towers(towers: Any, trimmed: PrefixTextEncoder | None) -> TunableTowers | None:

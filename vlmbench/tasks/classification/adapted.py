@@ -7,7 +7,7 @@ images of its track, and no other data: the test images are read after every cho
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -18,6 +18,7 @@ from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset
 from vlmbench.errors import VlmbenchError
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.images.batch import ImageBatch
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet
 from vlmbench.record_parts.transfer import TransferCost, TransferInfo
@@ -32,6 +33,7 @@ from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import Classifier, FewShot, StatesOptions, TransferMethod, lacks_needs, learns_from
 from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.fitting import Fit, fit_draws, zero_shot_of
+from vlmbench.transfer.inputs import inputs
 from vlmbench.transfer.options import settle_options
 
 
@@ -111,15 +113,16 @@ class AdaptedQuestion:
         with engine.timed("fit"):
             fit = self._fit(engine)
         zero_shot = zero_shot_of(engine, self.prompts)
-        test = encoded(engine, Chosen(self.dataset, self.indices), all_of="")
-        scored = self._scored(fit.fitted.classifier, test.batches())
-        start = self._scored(zero_shot, test.batches())
+        test = Chosen(self.dataset, self.indices)
+        start = self._scored(zero_shot, encoded(engine, test, all_of="").batches())
+        scored = self._scored(fit.fitted.classifier, inputs(engine, test, self.method, self.settings))
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, scored, self.seed)
             per_class = class_results(scored, self.prompts.class_names)
             info = self._info(fit, support, metric_values(self.card.metrics, start, self.seed))
             if fit.fitted.last is not None:
-                last = metric_values(self.card.metrics, self._scored(fit.fitted.last, test.batches()), self.seed)
+                ended = self._scored(fit.fitted.last, inputs(engine, test, self.method, self.settings))
+                last = metric_values(self.card.metrics, ended, self.seed)
                 info = info.model_copy(update={"last_step": values_of(last)})
         return Outcome(
             metrics=metrics,
@@ -163,7 +166,7 @@ class AdaptedQuestion:
         leaky = self.asked.track == "leaky"
         return replace(support, val=Chosen(self.dataset, self.indices)) if leaky else support
 
-    def _scored(self, classifier: Classifier, batches: Sequence[Any]) -> Scored:
+    def _scored(self, classifier: Classifier, batches: Iterable[ImageBatch]) -> Scored:
         return score(
             batches,
             classifier,

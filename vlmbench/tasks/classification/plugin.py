@@ -24,6 +24,7 @@ from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.base import FewShot, Reads
+from vlmbench.transfer.inputs import READERS
 from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 from vlmbench.visuals.charts import check_charts
 
@@ -102,7 +103,7 @@ class Classification:
 
     version = 1
     class_prompts = True
-    transfer_reads: frozenset[Reads] = frozenset({"features"})
+    transfer_reads: frozenset[Reads] = frozenset(READERS)
     protocol_fields: frozenset[str] = frozenset()
 
     def target(self, card: TaskCard) -> TargetKind:

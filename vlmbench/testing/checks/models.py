@@ -19,6 +19,7 @@ from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLangua
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.models.memory.held import modules_of
 from vlmbench.models.memory.undisturbed import undisturbed
+from vlmbench.models.tunable import TunableTowers
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
@@ -36,7 +37,7 @@ _OF_ENCODERS: Mapping[type, Callable[..., None]] = {
     protocols.PrefixTextEncoder: check_prefix,
     protocols.PackedTextEncoder: check_packs,
     protocols.TokenReader: check_reader,
-    protocols.TunableTowers: check_tunable,
+    TunableTowers: check_tunable,
 }
 _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.DenseEncoder: check_dense,

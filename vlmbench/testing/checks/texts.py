@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from vlmbench.features.texts.prefix_tree import collate, packs
-from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenReader, TunableTowers, VisionLanguageModel
+from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenReader, VisionLanguageModel
+from vlmbench.models.tunable import TunableTowers
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import apart, require_features
 from vlmbench.testing.conformance import Inspection
