@@ -12,7 +12,7 @@ from vlmbench.data.base import Chosen
 from vlmbench.errors import TransferError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
-from vlmbench.transfer.base import TransferMethod
+from vlmbench.transfer.base import Reads, TransferMethod
 from vlmbench.transfer.encoded import encoded
 
 Reader = Callable[[FeatureEngine, Chosen, Mapping[str, Any]], Iterable[ImageBatch]]
@@ -24,7 +24,7 @@ def _features(engine: FeatureEngine, chosen: Chosen, settings: Mapping[str, Any]
     return encoded(engine, chosen, all_of="").batches()
 
 
-READERS: dict[str, Reader] = {"features": _features}
+READERS: dict[Reads, Reader] = {"features": _features}
 
 
 def inputs(
