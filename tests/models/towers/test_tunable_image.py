@@ -22,27 +22,40 @@ WITH_TOKENS = ["tiny-vit", "tiny-vit-quickgelu", "tiny-vit-layer-scale", "tiny-v
 OTHERS = ["tiny-vit-average", "tiny-vit-blocks", "tiny-vit-attentional-pool", "tiny-vit-no-pool", "tiny-coca"]
 
 
+LOADED: dict[str, Any] = {}
+"""Models that earlier tests loaded. No test changes them."""
+
+
 @pytest.fixture
 def opened(request: pytest.FixtureRequest, tmp_path: Any) -> Callable[[str], Any]:
     def make(name: str) -> Any:
-        if name not in TRANSFORMERS:
-            return shaken(request.getfixturevalue("open_model")(name, random_seed=1))
-        folder = request.getfixturevalue("small_clip") if name == "clip" else metaclip_2(tmp_path)
-        return shaken(open_folder(folder))
+        if name in TRANSFORMERS:
+            folder = request.getfixturevalue("small_clip") if name == "clip" else metaclip_2(tmp_path)
+            return shaken(open_folder(folder))
+        return shaken(request.getfixturevalue("open_model")(name, random_seed=1))
 
     return make
 
 
+def once(key: str, make: Callable[[], Any]) -> Any:
+    if key not in LOADED:
+        LOADED[key] = make()
+    return LOADED[key]
+
+
+def in_double(model: Any) -> Any:
+    model.network.double()
+    return model
+
+
 @pytest.fixture(params=[*WITH_TOKENS, *TRANSFORMERS])
 def model(request: pytest.FixtureRequest, opened: Callable[[str], Any]) -> Any:
-    return opened(request.param)
+    return once(request.param, lambda: opened(request.param))
 
 
 @pytest.fixture(params=["tiny-vit-layer-scale", "clip"])
 def double(request: pytest.FixtureRequest, opened: Callable[[str], Any]) -> Any:
-    found = opened(request.param)
-    found.network.double()
-    return found
+    return once(f"{request.param} in double", lambda: in_double(opened(request.param)))
 
 
 def tower_of(model: Any) -> TunableImageTower:
@@ -53,14 +66,14 @@ def tower_of(model: Any) -> TunableImageTower:
 
 def pixels_of(model: Any, count: int = 3) -> torch.Tensor:
     side = getattr(getattr(model.network, "visual", None), "image_size", 32)
-    height, width = side if isinstance(side, tuple) else (side, side)
+    height, width = side if isinstance(side, (tuple, list)) else (side, side)
     generator = torch.Generator().manual_seed(3)
     found = torch.randn(count, 3, height, width, generator=generator)
     return found.to(next(model.network.parameters()).dtype)
 
 
 def random(*shape: int, like: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=like.dtype)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=like.dtype)
 
 
 def literal(model: Any, pixels: torch.Tensor, prompts: list[torch.Tensor]) -> torch.Tensor:
@@ -114,7 +127,7 @@ def test_prompts_are_those_of_a_literal_forward(model: Any, entries: int) -> Non
 
 @pytest.mark.parametrize("name", ["tiny-vit", "clip", "tiny-resnet"])
 def test_weights_make_another_model(name: str, opened: Callable[[str], Any]) -> None:
-    model, other = opened(name), opened(name)
+    model, other = once(name, lambda: opened(name)), opened(name)
     with torch.no_grad():
         for parameter in other.network.parameters():
             parameter.add_(0.2 * random(*parameter.shape, like=parameter, seed=parameter.numel()))
@@ -201,7 +214,8 @@ def test_gradients_are_those_of_finite_differences(double: Any, kind: str) -> No
 def test_nothing_of_the_model_changes(model: Any) -> None:
     tower, pixels = tower_of(model), pixels_of(model)
     parameters = dict(model.network.named_parameters())
-    next(iter(parameters.values())).requires_grad_(True)
+    first = next(iter(parameters.values()))
+    first.requires_grad_(True)
     before, random_state = state_sha256(model.network), torch.get_rng_state()
     wanted = {name: parameter.requires_grad for name, parameter in parameters.items()}
     prompts = [torch.zeros(1, tower.image_width, requires_grad=True)]
@@ -221,11 +235,11 @@ def test_nothing_of_the_model_changes(model: Any) -> None:
     assert {name: p.requires_grad for name, p in now.items()} == wanted
     assert state_sha256(model.network) == before and torch.equal(torch.get_rng_state(), random_state)
     assert not any(module.training for module in model.network.modules())
+    first.requires_grad_(False)
 
 
 def test_a_resnet_gives_gradients_of_pixels_and_weights_alone(opened: Callable[[str], Any]) -> None:
-    model = opened("tiny-resnet")
-    model.network.double()
+    model = in_double(opened("tiny-resnet"))
     before = state_sha256(model.network)
     tower = tower_of(model)
     assert tower.image_width == tower.image_layers == 0
