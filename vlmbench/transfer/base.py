@@ -122,7 +122,8 @@ class Fitted:
         step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
         steps: how many steps were taken; 0: the method takes none.
         parameters: how many numbers were trained.
-        image_passes: how many images went through the image tower, beyond one for each image.
+        image_passes: how many images went through the image tower, beyond one for each view of a support image; all of
+            them, if the method reads pixels.
         text_passes: how many texts went through the text tower, beyond the prompts.
         other_models: names of other models that were used.
     """

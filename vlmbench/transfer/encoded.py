@@ -71,7 +71,7 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
     if found is None:
         found = engine.memory[key] = _encode(engine, chosen, views)
     else:
-        engine.tally.bad += found.bad
+        engine.tally.bad += [bad for bad in found.bad if bad not in engine.tally.bad]
         engine.tally.hits += len(found.indices) * views
     if len(found.indices) < len(chosen.indices) and all_of:
         there = frozenset(found.indices)

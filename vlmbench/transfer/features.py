@@ -146,7 +146,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         early = self.early if watched else {}
         late = self.late if watched else {}
         last: list[Classifier] = []
-        for chosen in _grid(early, settled):
+        for chosen in combinations(early, settled):
             asked = settled.model_copy(update=chosen)
 
             def watch(
@@ -159,7 +159,7 @@ class FeatureMethod(Generic[OptionsT, S]):
             last = list(self.heads(learnt, data, asked))
             if not watched or self.steps is None:
                 self._compare(best, learnt, data, asked, chosen, late, validation, None)
-        tried = len(_grid(early, settled)) * len(_grid(late, settled))
+        tried = len(combinations(early, settled)) * len(combinations(late, settled))
         return [self._fitted(found, data, settled, tried, last[draw]) for draw, found in enumerate(best)]
 
     def _compare(
@@ -174,7 +174,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         step: int | None,
     ) -> None:
         """Keep, for each draw, the first of the classifiers with the most right answers to its validation images."""
-        for settings in _grid(late, asked):
+        for settings in combinations(late, asked):
             final = asked.model_copy(update=settings)
             heads = self.heads(learnt, data, final)
             for draw, (head, images) in enumerate(zip(heads, validation, strict=True)):
@@ -232,7 +232,7 @@ class _Best:
         self.options, self.chosen, self.step = options, chosen, step
 
 
-def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
+def combinations(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
     """Every combination of settings. A setting that the user gave is not searched."""
     searched = {name: values for name, values in settings.items() if name not in asked.model_fields_set}
     return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]
