@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from vlmbench.errors import TransferError, UsageError
-from vlmbench.models.tunable import TunableTowers
+from vlmbench.models.tunable import TunableTowers, Update
 
 PLACEHOLDER = "X"
 """The word before each name if the context begins with random numbers. Source: KaiyangZhou/CoOp, trainers/coop.py."""
@@ -62,7 +62,12 @@ class ClassTexts:
         return max(1, MOST_BYTES // (4 * _KEPT * self.towers.text_layers * tokens * self.width))
 
     def features(
-        self, context: Tensor, *, deep: Sequence[Tensor] = (), weights: Mapping[str, Tensor] | None = None
+        self,
+        context: Tensor,
+        *,
+        deep: Sequence[Tensor] = (),
+        weights: Mapping[str, Tensor] | None = None,
+        update: Update | None = None,
     ) -> Tensor:
         """The texts' features.
 
@@ -74,6 +79,7 @@ class ClassTexts:
             deep: (M, W) or (C, M, W), for the blocks after the first; see
                 :meth:`~vlmbench.models.tunable.TunableTowers.encode_embeddings`.
             weights: parameters in the place of the tower's own.
+            update: changes the projections of the attention. It must compute the same when a piece is computed again.
 
         Returns:
             (C, D), unit length, on the CPU.
@@ -95,7 +101,7 @@ class ClassTexts:
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
             states = [each[rows] if each.dim() == 3 else each for each in deep]
-            asked = own[rows], self.embeddings[rows], self.ends[rows], states, weights
+            asked = own[rows], self.embeddings[rows], self.ends[rows], states, weights, update
             if again:
                 part = checkpoint(self._encode, *asked, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -110,13 +116,15 @@ class ClassTexts:
         ends: Tensor,
         deep: Sequence[Tensor],
         weights: Mapping[str, Tensor] | None,
+        update: Update | None,
     ) -> Tensor:
         self.passes += len(embeddings)
         context = context.to(embeddings.device)
         longest = int(ends.max()) + 1
         texts = torch.cat([embeddings[:, : self.before], context, embeddings[:, self.before : longest]], dim=1)
         states = [each.to(embeddings.device) for each in deep]
-        return self.towers.encode_embeddings(texts, ends + context.shape[1], deep=states, weights=weights).cpu()
+        ends = ends + context.shape[1]
+        return self.towers.encode_embeddings(texts, ends, deep=states, weights=weights, update=update).cpu()
 
 
 def class_texts(

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vlmbench.features.batches import halving, rows_of
 from vlmbench.features.precision import forward_pass
-from vlmbench.models.tunable import TunableImageTower
+from vlmbench.models.tunable import TunableImageTower, Update
 
 MOST_BYTES = 2**31
 """How much a backward pass may keep of all images before they go through the tower in pieces."""
@@ -46,50 +46,46 @@ class ImageTower:
         return numbers.to(self.device, self.dtype)
 
     def features(
-        self, pixels: Tensor, *, prompts: Sequence[Tensor] = (), weights: Mapping[str, Tensor] | None = None
+        self,
+        pixels: Tensor,
+        *,
+        prompts: Sequence[Tensor] = (),
+        weights: Mapping[str, Tensor] | None = None,
+        update: Update | None = None,
     ) -> Tensor:
         """Encode (B, 3, H, W), anywhere, to (B, D) on the device, unit length.
 
         The arguments are those of :meth:`~vlmbench.models.tunable.TunableImageTower.encode_pixels`. With gradients, a
         batch that is too large goes through the tower in pieces. The backward pass then computes each piece again, so
-        that it keeps one piece in memory.
+        that it keeps one piece in memory. ``update`` must then compute the same again.
         """
         images = self.moved(pixels)
+
+        def encode(start: int, stop: int) -> Tensor:
+            self.passes += stop - start
+            own = [prompt[start:stop] if prompt.dim() == 3 else prompt for prompt in prompts]
+            return self.tower.encode_pixels(images[start:stop], prompts=own, weights=weights, update=update)
+
         if not torch.is_grad_enabled():
-            every = range(len(images))
-            return rows_of(halving(lambda rows: self._encode(images[[*rows]], _rows(prompts, rows), weights), every))
-        size = self._at_once(images, prompts, weights)
+            return rows_of(halving(lambda rows: encode(rows[0], rows[-1] + 1), range(len(images))))
+        size = self.piece or self._fitting(images, prompts, encode)
         if size >= len(images):
-            return self._encode(images, prompts, weights)
+            return encode(0, len(images))
         parts = []
         for start in range(0, len(images), size):
-            rows = slice(start, start + size)
-            given = images[rows], _rows(prompts, rows), weights
-            parts.append(checkpoint(self._encode, *given, use_reentrant=False, preserve_rng_state=False))
+            rows = start, min(start + size, len(images))
+            parts.append(checkpoint(encode, *rows, use_reentrant=False, preserve_rng_state=False))
         return torch.cat(parts)
 
-    def _encode(self, images: Tensor, prompts: Sequence[Tensor], weights: Mapping[str, Tensor] | None) -> Tensor:
-        self.passes += len(images)
-        return self.tower.encode_pixels(images, prompts=prompts, weights=weights)
-
-    def _at_once(self, images: Tensor, prompts: Sequence[Tensor], weights: Mapping[str, Tensor] | None) -> int:
+    def _fitting(self, images: Tensor, prompts: Sequence[Tensor], encode: Callable[[int, int], Tensor]) -> int:
         """How many images go through the tower at once: what two images keep more than one is measured."""
-        if self.piece is not None or len(images) < 2:
-            return self.piece or 1
+        if len(images) < 2:
+            return 1
         shape = (*images.shape[1:], *(length for prompt in prompts for length in prompt.shape[-2:]))
         if shape not in self._fits:
-
-            def kept(count: int) -> int:
-                return _kept(lambda: self._encode(images[:count], _rows(prompts, slice(count)), weights))
-
-            self._fits[shape] = max(1, MOST_BYTES // max(1, kept(2) - kept(1)))
+            one, two = _kept(lambda: encode(0, 1)), _kept(lambda: encode(0, 2))
+            self._fits[shape] = max(1, MOST_BYTES // max(1, two - one))
         return self._fits[shape]
-
-
-def _rows(prompts: Sequence[Tensor], rows: slice | Sequence[int]) -> Sequence[Tensor]:
-    """The prompts of some images. Prompts of (P, W) are those of every image."""
-    chosen = rows if isinstance(rows, slice) else [*rows]
-    return [prompt[chosen] if prompt.dim() == 3 else prompt for prompt in prompts]
 
 
 def _kept(call: Callable[[], Tensor]) -> int:
