@@ -6,7 +6,6 @@ Executors make one for each process.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
 
 import torch
 
@@ -14,6 +13,7 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.features.cache.files import cache_root
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.run_cache import RunCache
 from vlmbench.features.settings import EngineSettings
@@ -71,7 +71,7 @@ class ProcessState:
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
         self.model_remarks: tuple[Remark, ...] = ()
-        self._memory: dict[Hashable, Any] = {}
+        self._memory = FeatureMemory()
         self._datasets: dict[Hashable, SharedDatasets] = {}
 
     @classmethod
