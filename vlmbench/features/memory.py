@@ -23,7 +23,7 @@ class FeatureMemory:
         self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def get(self, key: Hashable) -> Any | None:
-        """The value; None if there is none, or no longer."""
+        """The value; None if it was not put, or is forgotten."""
         if key not in self._held:
             return None
         self._held.move_to_end(key)
