@@ -18,10 +18,10 @@ from torch import Tensor
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.precision import forward_pass
-from vlmbench.models.base import capability
+from vlmbench.models.base import Model, capability
 from vlmbench.models.tunable import TunableImageTower, TunableTowers
 from vlmbench.prompts import PromptSet
-from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, MethodOptions, Reads
+from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, MethodOptions, Reads, lacks_needs
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
 from vlmbench.transfer.encoded import labels_of
 from vlmbench.transfer.features import Watch, check_finite, combinations, text_features, unwatched
@@ -138,6 +138,7 @@ class ImagedMethod(Generic[OptionsT]):
         head: the classifier of trained weights. It is called again for each setting in ``late``, and for other classes.
         late: settings that ``head`` alone uses, to choose among on validation images.
         shares: the share of each epoch's weights in the weights that are learnt; None: those of the last step.
+        changes_tokens: the method learns visual prompts or attention, so that the image tower must be a transformer.
         scores_new_classes: ``head`` can score other classes, given their texts.
     """
 
@@ -149,10 +150,18 @@ class ImagedMethod(Generic[OptionsT]):
     head: Callable[[Weights, ImagedData, OptionsT], Classifier]
     late: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     shares: Callable[[OptionsT], Sequence[float]] | None = None
+    changes_tokens: bool = False
     scores_new_classes: bool = True
     needs: frozenset[type] = frozenset({TunableImageTower})
     reads: Reads = "pixels"
     learns_from: LearnsFrom = "labels"
+
+    def lacks(self, model: Model) -> str | None:
+        """See :class:`~vlmbench.transfer.base.ChecksModel`."""
+        tower = capability(model, TunableImageTower)
+        if not self.changes_tokens or tower is None or tower.image_layers:
+            return None
+        return "a vision transformer as image tower, and that of this model has no blocks of attention"
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
@@ -171,6 +180,8 @@ class ImagedMethod(Generic[OptionsT]):
             TransferError: something became NaN or infinite, or the model cannot do what the method needs.
         """
         settled = settle_options(self.name, self.options, options)
+        if reason := lacks_needs(self, engine.model):
+            raise TransferError(f"{engine.model.card.name}: {reason}")
         with forward_pass(engine.device, "fp32", gradients=True):
             return [self._fit(engine, support, prompts, settled) for support in supports]
 
@@ -227,13 +238,12 @@ class ImagedMethod(Generic[OptionsT]):
         kept = best or _Best(0, steps, weights, {})
         final = options.model_copy(update=kept.chosen)
         moved = kept.step != steps
-        last = self.head(weights, data, options)
         return Fitted(
-            classifier=self.head(kept.weights, data, final) if moved or kept.chosen else last,
+            classifier=self.head(kept.weights, data, final),
             for_classes=self._for_classes(kept.weights, data, final) if self.scores_new_classes else None,
             chosen=kept.chosen,
             tried=len(settings),
-            last=last if moved or kept.chosen else None,
+            last=self.head(weights, data, final) if moved else None,
             step=kept.step if moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
@@ -246,7 +256,9 @@ class ImagedMethod(Generic[OptionsT]):
     ) -> ImagedData:
         if len(prompts.class_names) < 2:
             raise UsageError("a transfer method needs at least two classes")
-        tower = ImageTower(image_tower_of(engine), engine.device, options.piece)
+        offered = capability(engine.model, TunableImageTower)
+        assert offered is not None  # checked by ``lacks_needs``
+        tower = ImageTower(offered, engine.device, options.piece)
         first = torch.zeros(1, dtype=torch.int64)
         height, width = pixels(first, first).shape[-2:]
         nothing = torch.empty(0)
@@ -269,21 +281,6 @@ class ImagedMethod(Generic[OptionsT]):
             return self.head(weights, self._of_classes(data, engine, prompts, options), options)
 
         return make
-
-
-def visual_depth(tower: ImageTower, wanted: int) -> int:
-    """How many blocks of an image tower get prompts: as many as wanted, or all.
-
-    Raises:
-        TransferError: the tower takes no prompts.
-    """
-    layers = tower.tower.image_layers
-    if not layers:
-        raise TransferError(
-            "the model's image tower takes no visual prompts, since it is no vision transformer",
-            hint="Choose another model, or a method such as coop that learns prompts of texts alone.",
-        )
-    return min(wanted, layers)
 
 
 def first_words(data: ImagedData, vectors: int, words: str) -> Tensor:
@@ -360,15 +357,3 @@ class _Mean:
     def weights(self) -> Weights:
         """The mean of the epochs that were added; as long as none of them has a share, the last one."""
         return self._mean
-
-
-def image_tower_of(engine: FeatureEngine) -> TunableImageTower:
-    """The model's :class:`~vlmbench.models.tunable.TunableImageTower`.
-
-    Raises:
-        TransferError: it has none.
-    """
-    tower = capability(engine.model, TunableImageTower)
-    if tower is None:
-        raise TransferError(f"{engine.model.card.name} does not offer TunableImageTower, through which it is trained")
-    return tower

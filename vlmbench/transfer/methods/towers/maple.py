@@ -24,7 +24,6 @@ from vlmbench.transfer.imaged import (
     WordedOptions,
     drawn,
     first_words,
-    visual_depth,
 )
 from vlmbench.transfer.training import Weights
 
@@ -46,7 +45,7 @@ def start(data: ImagedData, options: MapleOptions) -> Weights:
         alike, as in the public code, which copies one.
     """
     tower, generator = data.tower, data.generator()
-    depth = min(visual_depth(tower, options.depth), data.texts.towers.text_layers)
+    depth = min(options.depth, tower.tower.image_layers, data.texts.towers.text_layers)
     context = first_words(data, options.vectors, options.words)
     wide, narrow = tower.tower.image_width, context.shape[1]
     deep = drawn(generator, tower, depth - 1, *context.shape)
@@ -99,5 +98,12 @@ def head(weights: Weights, data: ImagedData, options: MapleOptions) -> Classifie
 
 
 METHOD = ImagedMethod(
-    name="maple", version=1, options=MapleOptions, start=start, loss=loss, head=head, needs=BOTH_TOWERS
+    name="maple",
+    version=1,
+    options=MapleOptions,
+    start=start,
+    loss=loss,
+    head=head,
+    needs=BOTH_TOWERS,
+    changes_tokens=True,
 )

@@ -27,7 +27,6 @@ from vlmbench.transfer.imaged import (
     WordedOptions,
     drawn,
     first_words,
-    visual_depth,
 )
 from vlmbench.transfer.methods.towers.maple import text_features
 from vlmbench.transfer.training import Weights
@@ -57,7 +56,7 @@ def start(data: ImagedData, options: PromptSrcOptions) -> Weights:
     tower, generator = data.tower, data.generator()
     context = first_words(data, options.vectors, options.words)
     deep = min(options.depth, data.texts.towers.text_layers) - 1
-    depth = visual_depth(tower, options.depth)
+    depth = min(options.depth, tower.tower.image_layers)
     return {
         "context": context,
         "deep": drawn(generator, tower, deep, *context.shape),
@@ -107,4 +106,5 @@ METHOD = ImagedMethod(
     head=head,
     shares=shares,
     needs=BOTH_TOWERS,
+    changes_tokens=True,
 )
