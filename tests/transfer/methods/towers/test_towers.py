@@ -151,7 +151,7 @@ def test_the_published_border_has_69840_values(model: Any) -> None:
 def test_full_ft(model: Any, epochs: int, warmup: int) -> None:
     """The public code: AdamW on a copy of the network and a linear layer, with short gradients."""
     data = made(model)
-    network = copy.deepcopy(model.network)
+    network = copy.deepcopy(model.network).requires_grad_()
     head = torch.nn.Linear(model.embedding_dim, 3).double()
     with torch.no_grad():
         head.weight.copy_(SCALE * data.hand)
