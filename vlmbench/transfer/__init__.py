@@ -1,7 +1,7 @@
 """Transfer: how a model is adapted to a task before it answers.
 
 Classification looks up the method that ``vlmbench run --transfer`` names in :data:`METHODS`. Each file in
-:mod:`vlmbench.transfer.methods` defines one.
+:mod:`vlmbench.transfer.methods` and its subfolders defines one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vlmbench.transfer.base import TransferMethod
 
 METHODS: Registry[TransferMethod] = Registry(
-    "transfer method", modules_in("transfer/methods", "METHOD"), group="vlmbench.transfer"
+    "transfer method",
+    modules_in("transfer/methods", "METHOD") | modules_in("transfer/methods/towers", "METHOD"),
+    group="vlmbench.transfer",
 )
 __all__ = ["METHODS", "ZERO_SHOT"]

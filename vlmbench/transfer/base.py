@@ -122,7 +122,8 @@ class Fitted:
         step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
         steps: how many steps were taken; 0: the method takes none.
         parameters: how many numbers were trained.
-        image_passes: how many images went through the image tower, beyond one for each image.
+        image_passes: how many images went through the image tower, beyond one for each view of a support image; all of
+            them, if the method reads pixels.
         text_passes: how many texts went through the text tower, beyond the prompts.
         other_models: names of other models that were used.
     """
@@ -164,12 +165,23 @@ def learns_from(method: TransferMethod) -> LearnsFrom:
     return method.learns_from if isinstance(method, StatesOptions) else "labels"
 
 
+@runtime_checkable
+class ChecksModel(Protocol):
+    """The capability of methods that need more of a model than its capabilities say."""
+
+    def lacks(self, model: Model) -> str | None:
+        """What the method needs and the model lacks, to follow "the method needs"; None if it lacks nothing."""
+
+
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:
-    """Which capabilities the model lacks for a method, and what would help; None if it has all of them."""
+    """What the model lacks for a method, and what would help; None if it has everything."""
     missing = sorted(need.__name__ for need in method.needs if capability(model, need) is None)
-    if not missing:
+    lacking = f"{', '.join(missing)}, which this model does not offer" if missing else None
+    if lacking is None and isinstance(method, ChecksModel):
+        lacking = method.lacks(model)
+    if lacking is None:
         return None
     return (
-        f"the transfer method {method.name} needs {', '.join(missing)}, which this model does not offer. "
+        f"the transfer method {method.name} needs {lacking}. "
         "Choose another model, or another method with --transfer NAME"
     )

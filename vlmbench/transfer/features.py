@@ -136,6 +136,17 @@ class FeatureMethod(Generic[OptionsT, S]):
             TransferError: something became NaN or infinite.
         """
         settled = settle_options(self.name, self.options, options)
+        found: list[Fitted | None] = [None] * len(supports)
+        for places in _of_one_size(supports):  # draws of other sizes cannot share a tensor
+            fitted = self._fit([supports[place] for place in places], engine, prompts, settled)
+            for place, own in zip(places, fitted, strict=True):
+                found[place] = own
+        return [fitted for fitted in found if fitted is not None]
+
+    def _fit(
+        self, supports: Sequence[FewShot], engine: FeatureEngine, prompts: PromptSet, settled: OptionsT
+    ) -> list[Fitted]:
+        """Learn from draws of one size at the same time."""
         data = feature_data(engine, supports, prompts, views=getattr(settled, "views", 1))
         best = [_Best() for _ in supports]
         validation = [
@@ -145,8 +156,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         watched = any(images is not None for images in validation)
         early = self.early if watched else {}
         late = self.late if watched else {}
-        last: list[Classifier] = []
-        for chosen in _grid(early, settled):
+        for chosen in combinations(early, settled):
             asked = settled.model_copy(update=chosen)
 
             def watch(
@@ -156,11 +166,13 @@ class FeatureMethod(Generic[OptionsT, S]):
                     self._compare(best, learnt(), data, asked, chosen, late, validation, step)
 
             learnt = self.learn(data, asked, watch)
-            last = list(self.heads(learnt, data, asked))
             if not watched or self.steps is None:
                 self._compare(best, learnt, data, asked, chosen, late, validation, None)
-        tried = len(_grid(early, settled)) * len(_grid(late, settled))
-        return [self._fitted(found, data, settled, tried, last[draw]) for draw, found in enumerate(best)]
+            for draw, own in enumerate(best):
+                if own.step is not None and own.chosen.items() >= chosen.items():
+                    own.last = self.heads(learnt, data, own.options)[draw]
+        tried = len(combinations(early, settled)) * len(combinations(late, settled))
+        return [self._fitted(own, data, tried) for own in best]
 
     def _compare(
         self,
@@ -174,7 +186,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         step: int | None,
     ) -> None:
         """Keep, for each draw, the first of the classifiers with the most right answers to its validation images."""
-        for settings in _grid(late, asked):
+        for settings in combinations(late, asked):
             final = asked.model_copy(update=settings)
             heads = self.heads(learnt, data, final)
             for draw, (head, images) in enumerate(zip(heads, validation, strict=True)):
@@ -182,7 +194,7 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if best[draw].classifier is None or right > best[draw].right:
                     best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
 
-    def _fitted(self, best: _Best, data: FeatureData, settled: OptionsT, tried: int, last: Classifier) -> Fitted:
+    def _fitted(self, best: _Best, data: FeatureData, tried: int) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
@@ -191,7 +203,7 @@ class FeatureMethod(Generic[OptionsT, S]):
             for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
             chosen=best.chosen,
             tried=tried,
-            last=last if moved or best.chosen else None,
+            last=best.last if moved else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
@@ -207,7 +219,7 @@ class FeatureMethod(Generic[OptionsT, S]):
 
 @dataclass
 class _Best:
-    """The best setting of one draw so far."""
+    """The best setting of one draw so far, and ``last``, the classifier of the last step with the same setting."""
 
     right: int = -1
     classifier: Classifier | None = None
@@ -216,6 +228,7 @@ class _Best:
     options: Any = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
+    last: Classifier | None = None
 
     def keep(
         self,
@@ -232,7 +245,15 @@ class _Best:
         self.options, self.chosen, self.step = options, chosen, step
 
 
-def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
+def _of_one_size(supports: Sequence[FewShot]) -> list[list[int]]:
+    """The places of draws with equally many support images. A draw has fewer if images of it are test images too."""
+    found: dict[int, list[int]] = {}
+    for place, support in enumerate(supports):
+        found.setdefault(0 if support.train is None else len(support.train.indices), []).append(place)
+    return list(found.values())
+
+
+def combinations(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
     """Every combination of settings. A setting that the user gave is not searched."""
     searched = {name: values for name, values in settings.items() if name not in asked.model_fields_set}
     return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]

@@ -146,7 +146,7 @@ class AdaptedQuestion:
         asked, settings = self.asked, json.dumps(self.settings, sort_keys=True, default=str)
         data = id(self.dataset), self.card.name, self.prompts_sha256
         key = "fit", *data, asked.method, asked.shots, asked.track, settings
-        known: dict[int, Fit] = engine.memory.setdefault(key, {})
+        known: dict[int, Fit] = engine.memory.get(key) or engine.memory.put(key, {}, 0)
         if self.asked.draw not in known:
             draws = sorted({self.asked.draw, *self.asked.together})
             try:
@@ -188,7 +188,7 @@ class AdaptedQuestion:
 
     def _info(self, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]) -> TransferInfo:
         fitted, prompts = fit.fitted, len(self.prompts.prompts)
-        learnt = 0 if support.train is None else len(support.train.indices)
+        encoded_once = 0 if support.train is None or self.method.reads == "pixels" else len(support.train.indices)
         views = int(self.settings.get("views", 1))
         return TransferInfo(
             method=self.asked.method,
@@ -206,7 +206,7 @@ class AdaptedQuestion:
                 fit_seconds=round(fit.seconds, 4),
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
-                image_passes=learnt * views + fitted.image_passes,
+                image_passes=encoded_once * views + fitted.image_passes,
                 text_passes=prompts + fitted.text_passes,
                 other_models=list(fitted.other_models),
             ),
