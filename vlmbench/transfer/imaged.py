@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from vlmbench.data.base import Chosen
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.precision import forward_pass
@@ -325,7 +326,7 @@ class _Validation:
     at_once: int
 
     @classmethod
-    def of(cls, engine: FeatureEngine, chosen: Any) -> _Validation:
+    def of(cls, engine: FeatureEngine, chosen: Chosen) -> _Validation:
         pixels = ViewPixels(engine, chosen, 1, role="validation")
         return cls(pixels, labels_of(chosen), engine.settings.batch_size)
 
