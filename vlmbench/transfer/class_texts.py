@@ -5,7 +5,7 @@ A text is the start token, M context vectors, the name of the class, a full stop
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -67,7 +67,7 @@ class ClassTexts:
         *,
         deep: Sequence[Tensor] = (),
         weights: Mapping[str, Tensor] | None = None,
-        update: Update | None = None,
+        update: Callable[[int], Update] | None = None,
     ) -> Tensor:
         """The texts' features.
 
@@ -79,7 +79,8 @@ class ClassTexts:
             deep: (M, W) or (C, M, W), for the blocks after the first; see
                 :meth:`~vlmbench.models.tunable.TunableTowers.encode_embeddings`.
             weights: parameters in the place of the tower's own.
-            update: changes the projections of the attention. It must compute the same when a piece is computed again.
+            update: the number of a piece's first class to what changes the projections of the attention. This must
+                compute the same when the piece is computed again.
 
         Returns:
             (C, D), unit length, on the CPU.
@@ -101,7 +102,7 @@ class ClassTexts:
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
             states = [each[rows] if each.dim() == 3 else each for each in deep]
-            asked = own[rows], self.embeddings[rows], self.ends[rows], states, weights, update
+            asked = own[rows], self.embeddings[rows], self.ends[rows], states, weights, update and update(start)
             if again:
                 part = checkpoint(self._encode, *asked, use_reentrant=False, preserve_rng_state=False)
             else:

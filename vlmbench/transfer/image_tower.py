@@ -51,20 +51,22 @@ class ImageTower:
         *,
         prompts: Sequence[Tensor] = (),
         weights: Mapping[str, Tensor] | None = None,
-        update: Update | None = None,
+        update: Callable[[int], Update] | None = None,
     ) -> Tensor:
         """Encode (B, 3, H, W), anywhere, to (B, D) on the device, unit length.
 
         The arguments are those of :meth:`~vlmbench.models.tunable.TunableImageTower.encode_pixels`. With gradients, a
         batch that is too large goes through the tower in pieces. The backward pass then computes each piece again, so
-        that it keeps one piece in memory. ``update`` must then compute the same again.
+        that it keeps one piece in memory. ``update`` is called with the number of a piece's first image. What it gives
+        must compute the same when the piece is computed again.
         """
         images = self.moved(pixels)
 
         def encode(start: int, stop: int) -> Tensor:
             self.passes += stop - start
             own = [prompt[start:stop] if prompt.dim() == 3 else prompt for prompt in prompts]
-            return self.tower.encode_pixels(images[start:stop], prompts=own, weights=weights, update=update)
+            change = None if update is None else update(start)
+            return self.tower.encode_pixels(images[start:stop], prompts=own, weights=weights, update=change)
 
         if not torch.is_grad_enabled():
             return rows_of(halving(lambda rows: encode(rows[0], rows[-1] + 1), range(len(images))))

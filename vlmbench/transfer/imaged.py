@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -106,6 +107,7 @@ class ImagedData:
         size: the height and width of the tower's input.
         classes: the texts of the classes without their first words, if the method needs the text tower.
         words: (M, W): the embeddings of these words; (0, 0) without ``classes``.
+        step: the step of the training, from 1, for random numbers of a loss; 0: nothing is trained.
     """
 
     tower: ImageTower
@@ -115,6 +117,7 @@ class ImagedData:
     size: tuple[int, int]
     classes: ClassTexts | None = None
     words: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    step: int = 0
 
     @property
     def texts(self) -> ClassTexts:
@@ -196,12 +199,13 @@ class ImagedMethod(Generic[OptionsT]):
         """
         generator = data.generator()
         labels = labels.to(data.tower.device)
+        steps = count(1)
 
         def loss(weights: Weights, batch: Tensor) -> Tensor:
-            rows = batch[0]
+            rows, now = batch[0], replace(data, step=next(steps))
             seen = torch.randint(pixels.views, rows.shape, generator=generator)
             images = data.tower.moved(pixels(seen, rows))
-            return self.loss(weights, data, options, images, labels[rows.to(labels.device)])[None]
+            return self.loss(weights, now, options, images, labels[rows.to(labels.device)])[None]
 
         recipe = options.recipe(pixels.images, pixels.images / len(data.hand))
         mean = None if self.shares is None else _Mean(self.shares(options))

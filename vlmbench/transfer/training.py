@@ -41,6 +41,7 @@ class Recipe:
         warmup_steps: steps in which the learning rate grows in a straight line, before the cosine by step begins.
         lowest_lr: where the cosine ends.
         longest: longer gradients, of all weights together, are brought to this length; None: they stay.
+        most_steps: training ends after this many steps, within an epoch if need be; None: after the last epoch.
     """
 
     optimiser: Literal["sgd", "adam", "adamw"]
@@ -55,10 +56,12 @@ class Recipe:
     warmup_steps: int = 0
     lowest_lr: float = 0.0
     longest: float | None = None
+    most_steps: int | None = None
 
     def steps(self, images: int) -> int:
         """How many steps it takes for this number of images."""
-        return self.epochs * math.ceil(images / self.batch_size)
+        whole = self.epochs * math.ceil(images / self.batch_size)
+        return whole if self.most_steps is None else min(whole, self.most_steps)
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
         """The learning rate of a step.
@@ -162,9 +165,12 @@ def _optimiser(weights: list[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
 def _epochs(images: int, recipe: Recipe, seeds: Sequence[int]) -> Iterator[Iterator[Tensor]]:
     """For each epoch its batches, (R, B) indices: each draw has its own order."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for _ in range(recipe.epochs):
+    left = recipe.steps(images)
+    while left:
         order = torch.stack([torch.randperm(images, generator=generator) for generator in generators])
-        yield iter(torch.split(order, recipe.batch_size, dim=1))
+        batches = torch.split(order, recipe.batch_size, dim=1)[:left]
+        left -= len(batches)
+        yield iter(batches)
 
 
 def rows_of(tensor: Tensor, batch: Tensor) -> Tensor:
