@@ -119,6 +119,7 @@ class FeatureMethod(Generic[OptionsT, S]):
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = True
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]

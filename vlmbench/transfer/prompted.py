@@ -135,6 +135,7 @@ class PromptedMethod(Generic[OptionsT]):
     needs: frozenset[type] = frozenset({TunableTowers})
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = False
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
