@@ -12,7 +12,7 @@ import torch
 from models import literal_readouts
 from open_clip.transform import PreprocessCfg
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import multi_head_attention_forward, normalize
 
 import vlmbench
 from vlmbench.errors import ModelError, UnknownNameError
@@ -238,15 +238,15 @@ def test_plain_resnet_patches_are_the_attention_pool_with_each_place_as_the_quer
         flat = last.flatten(2).permute(2, 0, 1)
         tokens = torch.cat([flat.mean(0, keepdim=True), flat]) + pool.positional_embedding[:, None]
         bias = torch.cat([pool.q_proj.bias, pool.k_proj.bias, pool.v_proj.bias])
-        expected, _ = F.multi_head_attention_forward(
+        expected, _ = multi_head_attention_forward(
             tokens, tokens, tokens, tokens.shape[-1], pool.num_heads, None, bias, None, None, False, 0.0,
             pool.c_proj.weight, pool.c_proj.bias, training=False, need_weights=False, use_separate_proj_weight=True,
             q_proj_weight=pool.q_proj.weight, k_proj_weight=pool.k_proj.weight, v_proj_weight=pool.v_proj.weight,
         )  # fmt: skip
         whole = model.encode_image(images)
     ours = patches(model, images, "plain").flatten(2).permute(2, 0, 1)
-    torch.testing.assert_close(F.normalize(expected[0], dim=-1), whole, rtol=0, atol=1e-5)
-    torch.testing.assert_close(ours, F.normalize(expected[1:], dim=-1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(normalize(expected[0], dim=-1), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours, normalize(expected[1:], dim=-1), rtol=0, atol=1e-5)
     assert patches(model, pixels(96, 160), "plain").shape == (2, 24, 3, 5)
 
 
