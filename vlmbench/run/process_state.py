@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.contents import ContentHashes
 from vlmbench.errors import VlmbenchError, unexpected
-from vlmbench.features.cache.files import cache_root
+from vlmbench.features.cache.files import index_folder
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.run_cache import RunCache
 from vlmbench.features.settings import EngineSettings
@@ -45,7 +46,7 @@ class _Loaded:
     model: Model | VlmbenchError
     remarks: tuple[Remark, ...]
     cache: RunCache
-    memory: dict[Hashable, Any] = field(default_factory=dict)
+    memory: FeatureMemory = field(default_factory=FeatureMemory)
 
 
 class ProcessState:
@@ -75,7 +76,7 @@ class ProcessState:
         self.settings = settings
         self._objects = dict(objects or {})
         self.listener = listener
-        self.contents = FingerprintIndex(cache_root() / "fingerprints" if settings.use_cache else None)
+        self.contents = FingerprintIndex(index_folder(settings.use_cache))
         self._device = resolve_device(settings.device)
         self._precision = check_precision(settings.precision)
         self._cache = RunCache(settings.use_cache, self._precision)
@@ -83,10 +84,11 @@ class ProcessState:
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
         self.model_remarks: tuple[Remark, ...] = ()
-        self._memory: dict[Hashable, Any] = {}
+        self._memory = FeatureMemory()
         self._others: dict[str, _Loaded] = {}
         self._closed: list[RunCache] = []
         self._datasets: dict[Hashable, SharedDatasets] = {}
+        self._hashes = ContentHashes(index_folder(settings.use_cache))
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -113,6 +115,7 @@ class ProcessState:
             settings.data_root,
             offline=settings.offline,
             shared=self._datasets,
+            contents=self._hashes,
         )
         self.opened.append(opened)
         return opened
@@ -171,7 +174,7 @@ class ProcessState:
         kept = self._others.get(name)
         return self.engine(model) if kept is None else self._engine(model, kept.cache, kept.memory)
 
-    def _engine(self, model: Model, cache: RunCache, memory: dict[Hashable, Any]) -> FeatureEngine:
+    def _engine(self, model: Model, cache: RunCache, memory: FeatureMemory) -> FeatureEngine:
         on_cpu = torch.device(model.device).type == "cpu"
         settings = EngineSettings(
             precision=self._precision,

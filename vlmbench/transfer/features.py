@@ -151,6 +151,17 @@ class FeatureMethod(Generic[OptionsT, S]):
             TransferError: something became NaN or infinite.
         """
         settled = settle_options(self.name, self.options, options)
+        found: list[Fitted | None] = [None] * len(supports)
+        for places in _of_one_size(supports):  # draws of other sizes cannot share a tensor
+            fitted = self._fit([supports[place] for place in places], engine, prompts, settled)
+            for place, own in zip(places, fitted, strict=True):
+                found[place] = own
+        return [fitted for fitted in found if fitted is not None]
+
+    def _fit(
+        self, supports: Sequence[FewShot], engine: FeatureEngine, prompts: PromptSet, settled: OptionsT
+    ) -> list[Fitted]:
+        """Learn from draws of one size at the same time."""
         views = getattr(settled, "views", 1)
         data = feature_data(engine, supports, prompts, lambda chosen: self.read(engine, chosen, settled, views))
         best = [_Best() for _ in supports]
@@ -161,7 +172,6 @@ class FeatureMethod(Generic[OptionsT, S]):
         watched = any(images is not None for images in validation)
         early = self.early if watched else {}
         late = self.late if watched else {}
-        last: list[Classifier] = []
         for chosen in _grid(early, settled):
             asked = settled.model_copy(update=chosen)
 
@@ -172,11 +182,13 @@ class FeatureMethod(Generic[OptionsT, S]):
                     self._compare(best, learnt(), data, asked, chosen, late, validation, step)
 
             learnt = self.learn(data, asked, watch)
-            last = list(self.heads(learnt, data, asked))
             if not watched or self.steps is None:
                 self._compare(best, learnt, data, asked, chosen, late, validation, None)
+            for draw, own in enumerate(best):
+                if own.step is not None and own.chosen.items() >= chosen.items():
+                    own.last = self.heads(learnt, data, own.options)[draw]
         tried = len(_grid(early, settled)) * len(_grid(late, settled))
-        return [self._fitted(found, data, draw, tried, last[draw]) for draw, found in enumerate(best)]
+        return [self._fitted(own, data, draw, tried) for draw, own in enumerate(best)]
 
     def _compare(
         self,
@@ -198,7 +210,7 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if best[draw].classifier is None or right > best[draw].right:
                     best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
 
-    def _fitted(self, best: _Best, data: FeatureData, draw: int, tried: int, last: Classifier) -> Fitted:
+    def _fitted(self, best: _Best, data: FeatureData, draw: int, tried: int) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
@@ -207,7 +219,7 @@ class FeatureMethod(Generic[OptionsT, S]):
             for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
             chosen=best.chosen,
             tried=tried,
-            last=last if moved or best.chosen else None,
+            last=best.last if moved else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
@@ -224,7 +236,7 @@ class FeatureMethod(Generic[OptionsT, S]):
 
 @dataclass
 class _Best:
-    """The best setting of one draw so far."""
+    """The best setting of one draw so far, and ``last``, the classifier of the last step with the same setting."""
 
     right: int = -1
     classifier: Classifier | None = None
@@ -233,6 +245,7 @@ class _Best:
     options: Any = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
+    last: Classifier | None = None
 
     def keep(
         self,
@@ -247,6 +260,14 @@ class _Best:
         """Replace what was the best."""
         self.right, self.classifier, self.learnt, self.draw = right, classifier, learnt, draw
         self.options, self.chosen, self.step = options, chosen, step
+
+
+def _of_one_size(supports: Sequence[FewShot]) -> list[list[int]]:
+    """The places of draws with equally many support images. A draw has fewer if images of it are test images too."""
+    found: dict[int, list[int]] = {}
+    for place, support in enumerate(supports):
+        found.setdefault(0 if support.train is None else len(support.train.indices), []).append(place)
+    return list(found.values())
 
 
 def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Reads images as their own feature and the features of their patches. Methods that compare patches with texts use it.
 
-An image passes the model's own resize and crop. If its sides are then no multiples of the patch size, as of ConSE, it is
-cut around its centre to the next lower multiples.
+An image passes the model's own resize and crop. If its sides are then no multiples of the patch size, as of ConSE, it
+is cut around its centre to the next lower multiples.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def patch_batches(engine: FeatureEngine, chosen: Chosen, settings: Mapping[str, 
     readout = settled_readout(engine, settings.get("readout", AUTO))
     whole = encoded(engine, chosen, all_of="")
     key = ("patches", *memory_key(chosen), readout)
-    kept: list[ImageBatch] | None = engine.memory.get(key)
-    if kept is not None:
-        yield from kept
+    found = engine.memory.get(key)
+    if found is not None:
+        yield from found[1]
         return
-    kept, size, rows = [], 0, {index: row for row, index in enumerate(whole.indices)}
+    kept, size, rows = list[ImageBatch](), 0, {index: row for row, index in enumerate(whole.indices)}
     for indices, patches in _batches(engine, chosen.dataset, whole.indices, readout):
         own = whole.features[[rows[index] for index in indices]]
         features = torch.cat([own[:, None], patches], dim=1)
@@ -71,7 +71,7 @@ def patch_batches(engine: FeatureEngine, chosen: Chosen, settings: Mapping[str, 
             kept.clear()
         yield batch
     if size <= MOST_KEPT:
-        engine.memory[key] = kept
+        engine.memory.put(key, (chosen.dataset, kept), size)  # with the dataset, so that its id stays its own
 
 
 def patch_views(engine: FeatureEngine, chosen: Chosen, readout: str, *, views: int = 1) -> Tensor:

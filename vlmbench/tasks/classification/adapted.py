@@ -159,7 +159,7 @@ class AdaptedQuestion:
         asked, settings = self.asked, json.dumps(self.settings, sort_keys=True, default=str)
         data = id(self.dataset), self.card.name, self.prompts_sha256
         key = "fit", *data, asked.method, asked.shots, asked.track, settings
-        known: dict[int, Fit] = engine.memory.setdefault(key, {})
+        known: dict[int, Fit] = engine.memory.get(key) or engine.memory.put(key, {}, 0)
         if self.asked.draw not in known:
             draws = sorted({self.asked.draw, *self.asked.together})
             try:

@@ -1,9 +1,9 @@
 """PLOT: several contexts are learnt, and each image's patches are moved to them at the least cost.
 
-Source: Chen et al. 2022 (arXiv 2210.01253), CHENGY12/PLOT, plot-coop/trainers/plot.py. Departures: the plan of each image
-and class stops by its own change, where the code stops all of a batch together, so that an image's logits depend on the
-others; the random crops of each epoch are cached views, as of CoOp. The code's image tower gives every place of a
-ResNet's attention pool; the readout "plain" is the same for each tower.
+Source: Chen et al. 2022 (arXiv 2210.01253), CHENGY12/PLOT, plot-coop/trainers/plot.py. Departures: the plan of each
+image and class stops by its own change, where the code stops all of a batch together, so that an image's logits depend
+on the others; the random crops of each epoch are cached views, as of CoOp. The code's image tower gives every place of
+a ResNet's attention pool; the readout "plain" is the same for each tower.
 """
 
 from __future__ import annotations

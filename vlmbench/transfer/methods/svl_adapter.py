@@ -1,9 +1,9 @@
 """SVL-Adapter: a small network learns on another model's features, and its logits are mixed with those of zero-shot.
 
-Source: Pantazis et al. 2022 (arXiv 2210.03794), omipan/svl_adapter, low_shot_adapt.py. Departures: the other model is any
-model that the user names, where the paper trains a ResNet on the task's images without labels; its features have a fixed
-length, where the code takes them as the network gives them; and without validation images the share of the network is
-1 - the mean zero-shot confidence on the support images, where SVL-Adapter* reads the test images.
+Source: Pantazis et al. 2022 (arXiv 2210.03794), omipan/svl_adapter, low_shot_adapt.py. Departures: the other model is
+any model that the user names, where the paper trains a ResNet on the task's images without labels; its features have a
+fixed length, where the code takes them as the network gives them; and without validation images the share of the
+network is 1 - the mean zero-shot confidence on the support images, where SVL-Adapter* reads the test images.
 """
 
 from __future__ import annotations
