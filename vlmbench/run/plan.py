@@ -22,11 +22,13 @@ from vlmbench.registry import did_you_mean
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
 from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
-from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, resolve_models
+from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, other_card, resolve_models
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import SharedDatasets, TaskOptions, TaskPlugin, check_transfer
+from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.base import other_models
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,8 @@ def make_plan(request: RunRequest) -> Plan:
     for task in asked:
         if task.broken is None:
             check_task(task.card, plugins[task.card.name], task.options)
+            for name in other_models(METHODS.get(task.options.transfer.method), task.options.transfer.options):
+                ADAPTERS.get(other_card(name, objects).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
     shared: dict[Hashable, SharedDatasets] = {}
