@@ -14,9 +14,10 @@ from vlmbench.transfer.asked import ZERO_SHOT
 if TYPE_CHECKING:
     from vlmbench.transfer.base import TransferMethod
 
+_FOLDERS = tuple(f"transfer/methods{below}" for below in ("", "/features", "/prompts", "/towers"))
 METHODS: Registry[TransferMethod] = Registry(
     "transfer method",
-    modules_in("transfer/methods", "METHOD") | modules_in("transfer/methods/towers", "METHOD"),
+    {name: target for folder in _FOLDERS for name, target in modules_in(folder, "METHOD").items()},
     group="vlmbench.transfer",
 )
 __all__ = ["METHODS", "ZERO_SHOT"]

@@ -38,9 +38,9 @@ from vlmbench.wording import counted
 class ImagedOptions(MethodOptions):
     """The settings that all these methods have. Defaults: methods.csv, row "MaPLe".
 
-    The public code crops each image at random in each epoch (8 to 100 % of its area). Here each epoch takes one of
-    ``views`` views of each image at random: the whole image, or one of some crops (50 to 100 %) drawn by the image's
-    content. With one view it is always the whole image.
+    The public code crops and mirrors each image at random in each epoch. Here each epoch takes one of ``views`` views
+    of each image at random: the whole image, or one of some crops that are drawn by the image's content, so that all
+    draws and methods see the same. With one view it is always the whole image.
     """
 
     lr: float = Field(0.0035, gt=0, le=1000, description="learning rate")
@@ -48,6 +48,7 @@ class ImagedOptions(MethodOptions):
     batch_size: int = Field(4, ge=1, le=100_000, description="images in one step")
     weight_decay: float = Field(5e-4, ge=0, le=1, description="weight decay")
     views: int = Field(10, ge=1, le=1000, description="views of each image; each epoch takes one at random")
+    area: float = Field(0.08, gt=0, le=1, description="the smallest crop of a view, as a share of the image")
     piece: int | None = Field(
         None, ge=1, description="images that go through the image tower at once; by default by a measurement of memory"
     )
@@ -159,6 +160,7 @@ class ImagedMethod(Generic[OptionsT]):
     needs: frozenset[type] = frozenset({TunableImageTower})
     reads: Reads = "pixels"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = False
 
     def lacks(self, model: Model) -> str | None:
         """See :class:`~vlmbench.transfer.base.ChecksModel`."""
@@ -221,7 +223,7 @@ class ImagedMethod(Generic[OptionsT]):
     def _fit(self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: OptionsT) -> Fitted:
         if support.train is None:
             raise UsageError("this transfer method learns from images, and no support set was given")
-        pixels = ViewPixels(engine, support.train, options.views)
+        pixels = ViewPixels(engine, support.train, options.views, smallest_area=options.area)
         data = self._data(engine, support.seed, prompts, options, pixels)
         validation = None if support.val is None else _Validation.of(engine, support.val)
         best: _Best | None = None

@@ -29,7 +29,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.features.images.read import Bad
 from vlmbench.features.workers import in_threads
-from vlmbench.transfer.views import ViewDataset
+from vlmbench.transfer.views import SMALLEST_AREA, ViewDataset
 
 MOST_BYTES = 2**30
 """How many bytes of pixels :class:`ViewPixels` keeps. What does not fit is made again each time."""
@@ -135,16 +135,24 @@ class ViewPixels:
     A view is made when it is asked for the first time. It is then kept in memory, if there is room.
 
     Args:
+        smallest_area: the smallest part of an image that is a view.
         role: what the images are, for messages.
         most_bytes: how many bytes are kept.
     """
 
     def __init__(
-        self, engine: FeatureEngine, chosen: Chosen, views: int, *, role: str = "support", most_bytes: int = MOST_BYTES
+        self,
+        engine: FeatureEngine,
+        chosen: Chosen,
+        views: int,
+        *,
+        smallest_area: float = SMALLEST_AREA,
+        role: str = "support",
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         _check_images(chosen.dataset)
         self.views, self.images = views, len(chosen.indices)
-        self._dataset = ViewDataset(chosen.dataset, chosen.indices, views)
+        self._dataset = ViewDataset(chosen.dataset, chosen.indices, views, smallest_area=smallest_area)
         self._engine, self._role, self._room = engine, role, most_bytes
         self._kept: dict[int, Tensor] = {}
         self._told: set[int] = set()

@@ -2,7 +2,8 @@
 
 Source: Wortsman et al. 2021 (arXiv 2109.01903), mlfoundations/wise-ft, src/models/finetune.py. Departures: the head
 starts from the task's own prompts; the warm-up of 500 steps is shortened, see
-:func:`~vlmbench.transfer.imaged.with_warm_up`; batch norm of a ResNet keeps its statistics.
+:func:`~vlmbench.transfer.imaged.with_warm_up`; half of the views are mirrored; batch norm of a ResNet keeps its
+statistics. The crops of 90 to 100 % are those of its clip/clip.py.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class FullFtOptions(ImagedOptions):
     epochs: int = Field(10, ge=1, le=10_000, description="passes over the support images")
     batch_size: int = Field(512, ge=1, le=100_000, description="images in one step")
     weight_decay: float = Field(0.1, ge=0, le=1, description="weight decay of AdamW")
+    area: float = Field(0.9, gt=0, le=1, description="the smallest crop of a view, as a share of the image")
     warmup: int = Field(500, ge=0, le=100_000, description="steps of warm-up, at most a tenth of all steps")
 
     def recipe(self, images: int, shots: float) -> Recipe:

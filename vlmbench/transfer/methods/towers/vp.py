@@ -1,8 +1,8 @@
 """VP: a border of pixels is learnt, which is added to every image.
 
 Source: Bahng et al. 2022 (arXiv 2203.17274), hjbahng/visual_prompting, models/prompters.py (``padding``) and
-main_clip.py. Departures: the prompts of the texts are the task's own; the public code chooses the epoch on the test
-set, and learns from whole data sets, so that its warm-up of 1,000 steps is shortened here, see
+main_clip.py, which crops no image. Departures: the prompts of the texts are the task's own; the public code chooses the
+epoch on the test set, and learns from whole data sets, so that its warm-up of 1,000 steps is shortened here, see
 :func:`~vlmbench.transfer.imaged.with_warm_up`.
 """
 
@@ -31,6 +31,7 @@ class VpOptions(ImagedOptions):
     epochs: int = Field(1000, ge=1, le=10_000, description="passes over the support images")
     batch_size: int = Field(256, ge=1, le=100_000, description="images in one step")
     weight_decay: float = Field(0.0, ge=0, le=1, description="weight decay of SGD")
+    views: int = Field(1, ge=1, le=1000, description="views of each image; each epoch takes one at random")
     warmup: int = Field(1000, ge=0, le=100_000, description="steps of warm-up, at most a tenth of all steps")
 
     def recipe(self, images: int, shots: float) -> Recipe:
