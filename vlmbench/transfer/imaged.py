@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from pydantic import Field
@@ -23,7 +23,16 @@ from vlmbench.features.precision import forward_pass
 from vlmbench.models.base import Model, capability
 from vlmbench.models.tunable import TunableImageTower, TunableTowers
 from vlmbench.prompts import PromptSet
-from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, MethodOptions, Reads, lacks_needs
+from vlmbench.transfer.base import (
+    Classifier,
+    FewShot,
+    Fitted,
+    LearnsFrom,
+    MethodOptions,
+    Reads,
+    TransferMethod,
+    lacks_needs,
+)
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
 from vlmbench.transfer.encoded import labels_of
 from vlmbench.transfer.features import Watch, check_finite, combinations, text_features, unwatched
@@ -186,7 +195,8 @@ class ImagedMethod(Generic[OptionsT]):
             TransferError: something became NaN or infinite, or the model cannot do what the method needs.
         """
         settled = settle_options(self.name, self.options, options)
-        if reason := lacks_needs(self, engine.model):
+        method = cast(TransferMethod, self)  # a protocol's attributes can be set, and those of this class cannot
+        if reason := lacks_needs(method, engine.model):
             raise TransferError(f"{engine.model.card.name}: {reason}")
         with forward_pass(engine.device, "fp32", gradients=True):
             return [self._fit(engine, support, prompts, settled) for support in supports]
