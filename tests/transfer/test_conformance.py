@@ -16,7 +16,7 @@ from vlmbench.testing import ConformanceError, check_transfer
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.base import FewShot, Fitted, LearnsFrom, LinearClassifier, MethodOptions, StatesOptions
 from vlmbench.transfer.features import FeatureMethod
-from vlmbench.transfer.methods.nearest_mean import METHOD as NEAREST_MEAN
+from vlmbench.transfer.methods.features.nearest_mean import METHOD as NEAREST_MEAN
 
 BUILT_IN = [name for name in METHODS if isinstance(METHODS.get(name), FeatureMethod)]
 

@@ -1,7 +1,8 @@
-"""Methods that learn from features: :class:`FeatureMethod`, which every such method in ``methods/`` is one of.
+"""Methods that learn from features: :class:`FeatureMethod`, which every such method is one of.
 
 A method is two functions on tensors: ``learn`` learns from all draws at once, and ``heads`` makes a classifier of each.
-This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN.
+This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN. The
+methods are in ``methods/features/``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Their gradients go through the text tower; the images' features are cached. Each draw is learnt alone. This module
 encodes images, chooses the epoch on validation images, and checks that nothing became NaN. The methods are in
-``methods/``.
+``methods/prompts/``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, Line
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
 from vlmbench.transfer.encoded import labels_of
 from vlmbench.transfer.features import Watch, check_finite, own_views, text_features, unwatched
-from vlmbench.transfer.methods.clip_adapter import coop_epochs
+from vlmbench.transfer.methods.features.clip_adapter import coop_epochs
 from vlmbench.transfer.options import settle_options
 from vlmbench.transfer.training import Recipe, Weights, train
 
