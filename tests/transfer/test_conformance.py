@@ -58,6 +58,7 @@ class Broken:
     needs: frozenset[type] = frozenset()
     reads: str = "features"
     scores_new_classes: bool = False
+    at_once: bool = True
 
     def fit(self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]) -> Any:
         return self.fit_draws(engine, [support], prompts, options)[0].classifier

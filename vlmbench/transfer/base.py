@@ -103,7 +103,11 @@ class StatesOptions(Protocol):
 
 @runtime_checkable
 class FitsDraws(Protocol):
-    """The capability of methods that learn from several draws at once, and say what it cost and what they chose."""
+    """The capability of methods that learn from several draws, and say what it cost and what they chose."""
+
+    at_once: bool
+    """Whether it learns from the draws at the same time. If not, a run gives it one, and writes its record before it
+    gives the next."""
 
     def fit_draws(
         self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]

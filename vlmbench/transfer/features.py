@@ -127,6 +127,7 @@ class FeatureMethod(Generic[OptionsT, S]):
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = True
     read: Callable[[FeatureEngine, Chosen, OptionsT, int], Tensor] = own_views
     beside: Callable[[OptionsT], tuple[str, ...]] | None = None
     settled: Callable[[FeatureData, OptionsT], Mapping[str, Any]] | None = None

@@ -139,6 +139,7 @@ class PromptedMethod(Generic[OptionsT]):
     needs: frozenset[type] = frozenset({TunableTowers})
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = False
     read: Callable[[FeatureEngine, Chosen, OptionsT, int], Tensor] = own_views
     settled: Callable[[FeatureEngine, OptionsT], Mapping[str, Any]] | None = None
     texts_of_each: bool = False

@@ -33,6 +33,7 @@ from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import (
     Classifier,
     FewShot,
+    FitsDraws,
     StatesOptions,
     TransferMethod,
     lacks_needs,
@@ -161,7 +162,8 @@ class AdaptedQuestion:
         key = "fit", *data, asked.method, asked.shots, asked.track, settings
         known: dict[int, Fit] = engine.memory.get(key) or engine.memory.put(key, {}, 0)
         if self.asked.draw not in known:
-            draws = sorted({self.asked.draw, *self.asked.together})
+            at_once = isinstance(self.method, FitsDraws) and self.method.at_once
+            draws = sorted({self.asked.draw, *self.asked.together}) if at_once else [self.asked.draw]
             try:
                 known.update(zip(draws, self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
