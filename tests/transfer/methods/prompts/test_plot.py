@@ -26,7 +26,14 @@ from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer.base import FewShot, lacks_needs
 from vlmbench.transfer.class_texts import class_texts
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.plot import METHOD, PlotOptions, TransportClassifier, matched, start, transport_plan
+from vlmbench.transfer.methods.prompts.plot import (
+    METHOD,
+    PlotOptions,
+    TransportClassifier,
+    matched,
+    start,
+    transport_plan,
+)
 from vlmbench.transfer.prompted import PromptData
 
 NAMES = ("red circle", "blue square", "green_star")
@@ -105,7 +112,7 @@ def test_images_are_scored_in_pieces_that_change_nothing(monkeypatch: pytest.Mon
     images, texts = unit(generator, 5, 1 + PATCHES, 8), unit(generator, SETS, 3, 8)
     head = TransportClassifier(texts, PlotOptions(), 20.0)
     whole = head.logits(images)
-    monkeypatch.setattr("vlmbench.transfer.methods.plot._AT_ONCE", 1)
+    monkeypatch.setattr("vlmbench.transfer.methods.prompts.plot._AT_ONCE", 1)
     torch.testing.assert_close(head.logits(images), whole, rtol=0, atol=1e-12)
     alone = torch.cat([head.logits(image[None]) for image in images])
     torch.testing.assert_close(alone, whole, rtol=0, atol=1e-12)

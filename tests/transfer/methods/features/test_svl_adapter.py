@@ -24,7 +24,7 @@ from vlmbench.transfer.base import FewShot, other_models
 from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.features import FeatureData, unwatched
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.svl_adapter import METHOD, SvlAdapterOptions, start
+from vlmbench.transfer.methods.features.svl_adapter import METHOD, SvlAdapterOptions, start
 from vlmbench.transfer.support import Pools, sample
 
 CLASSES, SHOTS, OWN, OTHER = 3, 3, 10, 6

@@ -24,7 +24,7 @@ from vlmbench.testing.toy_models import toy_model
 from vlmbench.transfer.base import FewShot, lacks_needs
 from vlmbench.transfer.class_texts import class_texts
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.tpt import METHOD, TestTimeClassifier, TptOptions
+from vlmbench.transfer.methods.prompts.tpt import METHOD, TestTimeClassifier, TptOptions
 
 NAMES = ("red circle", "blue square", "green_star")
 DATA = pictures({"cat": range(3), "dog": range(3, 6)}, ((200, 90, 90), (90, 90, 200)))

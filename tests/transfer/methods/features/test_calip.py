@@ -20,7 +20,7 @@ from vlmbench.prompts import PromptSet
 from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer.base import FewShot, lacks_needs
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.calip import GRID, METHOD, AttentionClassifier, CalipOptions
+from vlmbench.transfer.methods.features.calip import GRID, METHOD, AttentionClassifier, CalipOptions
 
 DATA = pictures({"cat": range(6), "dog": range(6, 12)}, ((150, 110, 110), (110, 110, 150)))
 PROMPTS = PromptSet(("cat", "dog", "bird"), ("a photo of a {}.", "{}"), "data", "default")
@@ -70,7 +70,7 @@ def test_calip_is_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     found = AttentionClassifier(texts, 1.3, 0.07, 2.0, 100.0).logits(images)
     expected = torch.tensor([literal(image, texts, 1.3, 0.07) for image in images], dtype=torch.float64)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
-    monkeypatch.setattr("vlmbench.transfer.methods.calip._AT_ONCE", 1)
+    monkeypatch.setattr("vlmbench.transfer.methods.features.calip._AT_ONCE", 1)
     torch.testing.assert_close(
         AttentionClassifier(texts, 1.3, 0.07, 2.0, 100.0).logits(images), found, rtol=0, atol=1e-12
     )
