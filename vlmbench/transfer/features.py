@@ -146,6 +146,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         early = self.early if watched else {}
         late = self.late if watched else {}
         last: list[Classifier] = []
+        of_last: tuple[S, OptionsT] | None = None
         for chosen in _grid(early, settled):
             asked = settled.model_copy(update=chosen)
 
@@ -156,11 +157,12 @@ class FeatureMethod(Generic[OptionsT, S]):
                     self._compare(best, learnt(), data, asked, chosen, late, validation, step)
 
             learnt = self.learn(data, asked, watch)
-            last = list(self.heads(learnt, data, asked))
+            last, of_last = list(self.heads(learnt, data, asked)), (learnt, asked)
             if not watched or self.steps is None:
                 self._compare(best, learnt, data, asked, chosen, late, validation, None)
         tried = len(_grid(early, settled)) * len(_grid(late, settled))
-        return [self._fitted(found, data, settled, tried, last[draw]) for draw, found in enumerate(best)]
+        assert of_last is not None  # a grid has at least one combination
+        return [self._fitted(found, data, tried, last[draw], of_last) for draw, found in enumerate(best)]
 
     def _compare(
         self,
@@ -182,25 +184,32 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if best[draw].classifier is None or right > best[draw].right:
                     best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
 
-    def _fitted(self, best: _Best, data: FeatureData, settled: OptionsT, tried: int, last: Classifier) -> Fitted:
+    def _fitted(
+        self, best: _Best, data: FeatureData, tried: int, last: Classifier, of_last: tuple[S, OptionsT]
+    ) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
+        has_last = moved or bool(best.chosen)
+        other = self.scores_new_classes
         return Fitted(
             classifier=best.classifier,
-            for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
+            for_classes=self._for_classes(best.learnt, best.options, best.draw, data) if other else None,
             chosen=best.chosen,
             tried=tried,
-            last=last if moved or best.chosen else None,
+            last=last if has_last else None,
+            last_for_classes=self._for_classes(*of_last, best.draw, data) if other and has_last else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
         )
 
-    def _for_classes(self, best: _Best, data: FeatureData) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+    def _for_classes(
+        self, learnt: S, options: OptionsT, draw: int, data: FeatureData
+    ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
-            return self.heads(best.learnt, replace(data, texts=texts, prompts=each), best.options)[best.draw]
+            return self.heads(learnt, replace(data, texts=texts, prompts=each), options)[draw]
 
         return make
 

@@ -203,6 +203,7 @@ class PromptedMethod(Generic[OptionsT]):
             classifier=self.head(kept, data, options) if moved else last,
             for_classes=self._for_classes(kept, data, options) if self.new_classes(options) else None,
             last=last if moved else None,
+            last_for_classes=self._for_classes(weights, data, options) if moved and self.new_classes(options) else None,
             step=best[1] if best is not None and moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
