@@ -29,17 +29,17 @@ def plan_table(plan: Plan) -> Table:
 
 def show_transfer_cost(plan: Plan) -> None:
     """Print how many models would be adapted, and how many support images would be encoded for it at most."""
-    adapted = [
-        (task, task.options.transfer)
-        for task in plan.tasks
-        if task.options.transfer.adapts and task.question is not None
-    ]
+    adapted = [task for task in plan.tasks if task.options.transfer.adapts and task.question is not None]
     if not adapted:
         return
-    images = {(_learnt_from(task), asked.shots, asked.draw): _support_images(task) for task, asked in adapted}
-    fits = len({(_learnt_from(task), repr(asked)) for task, asked in adapted})
+    fits = {(_learnt_from(task), repr(task.options.transfer)) for task in adapted}
+    images = {
+        (_learnt_from(task), task.options.transfer.shots, task.options.transfer.draw): _support_images(task)
+        for task in adapted
+    }
     print_line(
-        f"{counted(fits * len(plan.models), 'model')} to adapt; at most {counted(sum(images.values()), 'support image')} to encode with each of "
+        f"{counted(len(fits) * len(plan.models), 'model')} to adapt; at most "
+        f"{counted(sum(images.values()), 'support image')} to encode with each of "
         f"{counted(len(plan.models), 'model')}. Features in the cache are not encoded again.",
         style="dim",
     )

@@ -126,7 +126,7 @@ class AdaptedQuestion:
         return {
             **self.prompts.protocol,
             "multi_label": False,
-            "metrics": [*(METRICS if self.halves else ()), *self.card.metrics],
+            "metrics": [*(METRICS if self.halves else ()), *self._metric_names],
             "main_metric": self.main_metric,
             **clip_protocol(self.dataset),
             "head": self.asked.method,
@@ -140,6 +140,11 @@ class AdaptedQuestion:
     def main_metric(self) -> str:
         """H in the setting base-to-new, else the card's."""
         return HARMONIC if self.halves else self.card.main_metric
+
+    @property
+    def _metric_names(self) -> list[str]:
+        """The metrics among all classes: the card's, and in the setting base-to-new the accuracy in any case."""
+        return list(dict.fromkeys([*(["acc1"] if self.halves else []), *self.card.metrics]))
 
     @property
     def _source_protocol(self) -> dict[str, Any]:
@@ -280,9 +285,9 @@ class AdaptedQuestion:
         return Answers(scored, closed_answers(self.halves, classifiers.halves, batches, self.dataset, scored))
 
     def _metrics(self, answers: Answers) -> dict[str, MetricValue]:
-        """H and the halves' accuracies in the setting base-to-new, and the card's metrics among all classes."""
+        """H and the halves' accuracies in the setting base-to-new, and the metrics among all classes."""
         own = {} if answers.closed is None else answers.closed.metrics
-        return {**own, **metric_values(self.card.metrics, answers.scored, self.seed)}
+        return {**own, **metric_values(self._metric_names, answers.scored, self.seed)}
 
     def _contents(self, engine: FeatureEngine, chosen: Chosen) -> Mapping[int, str]:
         assert self.data is not None  # without support data there is no other role
