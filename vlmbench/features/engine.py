@@ -5,11 +5,11 @@ Runs make one for each loaded model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import PIL.Image
 import torch
@@ -23,6 +23,7 @@ from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
 from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.stream import encode_images
+from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.run_cache import RunCache
@@ -45,7 +46,7 @@ class FeatureEngine:
         spaces: the caches of features; None: features are not cached.
         tally: counts and times of the images so far.
         text_use: how many prompts' features came from the cache, and how many were computed.
-        memory: features that are asked for again and again with this model, such as those of a test set.
+        memory: what is asked for again and again with this model, such as the features of a test set.
     """
 
     model: Model
@@ -54,7 +55,7 @@ class FeatureEngine:
     progress: Progress = field(default_factory=Silent)
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)
-    memory: dict[Hashable, Any] = field(default_factory=dict)
+    memory: FeatureMemory = field(default_factory=FeatureMemory)
 
     def timed(self, stage: str) -> AbstractContextManager[None]:
         """Add the time that the block takes to a stage."""

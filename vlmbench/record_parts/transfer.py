@@ -51,7 +51,7 @@ class TransferInfo(Part):
     zero_shot: dict[str, float | None] = {}
     """Each metric of the same prompts and test images without the method: where the gain starts."""
     last_step: dict[str, float | None] | None = None
-    """Each metric with the settings and step that a run without validation ends with; None: there is no difference."""
+    """Each metric with the same settings after the last step; None: that step was chosen, or there are no steps."""
     step: Count | None = None
     """The step that validation chose, from 1; None: the last one."""
     steps: Count = 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from vlmbench.asked import other_size
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import ImageDataset, SourceContext
+from vlmbench.data.contents import ContentHashes
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import Remark, gathered_remarks, say
@@ -44,6 +45,7 @@ def open_task(
     offline: bool = False,
     objects: Mapping[str, ImageDataset] | None = None,
     shared: MutableMapping[Hashable, SharedDatasets] | None = None,
+    contents: ContentHashes | None = None,
 ) -> OpenedTask:
     """Open the data of the roles that the question needs, and make the question.
 
@@ -51,6 +53,7 @@ def open_task(
         objects: datasets in memory, by the location in their card's source.
         shared: data that is open already, by task and roles. What is opened here is added, so that the questions of
             one task to many methods and draws open it once.
+        contents: content hashes that are known.
     """
     context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
     with gathered_remarks(WARNING) as said:
@@ -58,10 +61,10 @@ def open_task(
             shared = {} if shared is None else shared
             source, roles = options.transfer.source, needed_roles(plugin, card, options)
             if source is None:
-                datasets = _shared(card, roles, context, shared)
+                datasets = _shared(card, roles, context, shared, contents)
             else:
                 of_source = source_context(source, plugin, data_root, offline=offline, objects=objects)
-                datasets = _with_source(card, context, source, of_source, roles, shared)
+                datasets = _with_source(card, context, source, of_source, roles, shared, contents)
             question = plugin.ask(card, datasets, options)
         except Exception as error:  # a bug in a source fails its task, not the run
             return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said.remarks))
@@ -69,12 +72,17 @@ def open_task(
 
 
 def _shared(
-    card: TaskCard, roles: tuple[Role, ...], context: SourceContext, shared: MutableMapping[Hashable, SharedDatasets]
+    card: TaskCard,
+    roles: tuple[Role, ...],
+    context: SourceContext,
+    shared: MutableMapping[Hashable, SharedDatasets],
+    contents: ContentHashes | None,
 ) -> SharedDatasets:
     key = card.name, roles
     if key not in shared:
         opened = {role: _open_role(card, role, context) for role in roles}
-        shared[key] = SharedDatasets({role: dataset for role, dataset in opened.items() if dataset is not None})
+        there = {role: dataset for role, dataset in opened.items() if dataset is not None}
+        shared[key] = SharedDatasets(there, contents)
     if "val" in roles and "val" not in shared[key]:
         say(
             VAL_ABSENT,
@@ -91,13 +99,13 @@ def _with_source(
     of_source: SourceContext,
     roles: tuple[Role, ...],
     shared: MutableMapping[Hashable, SharedDatasets],
+    contents: ContentHashes | None,
 ) -> SharedDatasets:
     """The test data of a task, and the other data of the task that is learnt from. Both are opened once."""
     other = tuple(role for role in roles if role != "test")
-    learnt = _shared(source, other, of_source, shared)
-    both = SharedDatasets({**_shared(card, ("test",), context, shared), **learnt})
-    both.hashes = learnt.hashes
-    return both
+    learnt = _shared(source, other, of_source, shared, contents)
+    own = _shared(card, ("test",), context, shared, contents)
+    return SharedDatasets({**own, **learnt}, learnt.contents)
 
 
 def _of_the_size(question: Question) -> list[Remark]:

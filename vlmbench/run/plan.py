@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.contents import ContentHashes
 from vlmbench.data.memory.given import GivenTask
 from vlmbench.data.open import checked_source
 from vlmbench.errors import CardError, UsageError
+from vlmbench.features.cache.files import index_folder
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models.memory.given import GivenModel
@@ -154,6 +156,7 @@ def make_plan(request: RunRequest) -> Plan:
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
     shared: dict[Hashable, SharedDatasets] = {}
+    contents = ContentHashes(index_folder(request.use_cache and not request.force))
     return Plan(
         models,
         tuple(
@@ -165,6 +168,7 @@ def make_plan(request: RunRequest) -> Plan:
                 offline=request.offline,
                 objects=datasets,
                 shared=shared,
+                contents=contents,
             )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)

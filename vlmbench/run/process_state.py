@@ -6,14 +6,15 @@ Executors make one for each process.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
 
 import torch
 
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.contents import ContentHashes
 from vlmbench.errors import VlmbenchError, unexpected
-from vlmbench.features.cache.files import cache_root
+from vlmbench.features.cache.files import index_folder
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.features.run_cache import RunCache
 from vlmbench.features.settings import EngineSettings
@@ -63,7 +64,7 @@ class ProcessState:
         self.settings = settings
         self._objects = {name: given.load for name, given in (objects or {}).items()}
         self.listener = listener
-        self.contents = FingerprintIndex(cache_root() / "fingerprints" if settings.use_cache else None)
+        self.contents = FingerprintIndex(index_folder(settings.use_cache))
         self._device = resolve_device(settings.device)
         self._precision = check_precision(settings.precision)
         self._cache = RunCache(settings.use_cache, self._precision)
@@ -71,8 +72,9 @@ class ProcessState:
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
         self.model_remarks: tuple[Remark, ...] = ()
-        self._memory: dict[Hashable, Any] = {}
+        self._memory = FeatureMemory()
         self._datasets: dict[Hashable, SharedDatasets] = {}
+        self._hashes = ContentHashes(index_folder(settings.use_cache))
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -99,6 +101,7 @@ class ProcessState:
             settings.data_root,
             offline=settings.offline,
             shared=self._datasets,
+            contents=self._hashes,
         )
         self.opened.append(opened)
         return opened

@@ -111,7 +111,7 @@ def class_texts(
     """The texts "WORDS NAME." without their first words, and the (M, W) embeddings of these words, on the CPU.
 
     Args:
-        words: the first words; empty: there are none, and the second answer has the embedding of a placeholder.
+        words: the first words; if they are empty, the second answer has the embedding of a placeholder.
 
     Raises:
         TransferError: the tokens of the words differ from class to class, so that nothing can take their place.

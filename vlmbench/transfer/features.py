@@ -136,6 +136,17 @@ class FeatureMethod(Generic[OptionsT, S]):
             TransferError: something became NaN or infinite.
         """
         settled = settle_options(self.name, self.options, options)
+        found: list[Fitted | None] = [None] * len(supports)
+        for places in _of_one_size(supports):  # draws of other sizes cannot share a tensor
+            fitted = self._fit([supports[place] for place in places], engine, prompts, settled)
+            for place, own in zip(places, fitted, strict=True):
+                found[place] = own
+        return [fitted for fitted in found if fitted is not None]
+
+    def _fit(
+        self, supports: Sequence[FewShot], engine: FeatureEngine, prompts: PromptSet, settled: OptionsT
+    ) -> list[Fitted]:
+        """Learn from draws of one size at the same time."""
         data = feature_data(engine, supports, prompts, views=getattr(settled, "views", 1))
         best = [_Best() for _ in supports]
         validation = [
@@ -145,8 +156,6 @@ class FeatureMethod(Generic[OptionsT, S]):
         watched = any(images is not None for images in validation)
         early = self.early if watched else {}
         late = self.late if watched else {}
-        last: list[Classifier] = []
-        of_last: tuple[S, OptionsT] | None = None
         for chosen in _grid(early, settled):
             asked = settled.model_copy(update=chosen)
 
@@ -157,12 +166,14 @@ class FeatureMethod(Generic[OptionsT, S]):
                     self._compare(best, learnt(), data, asked, chosen, late, validation, step)
 
             learnt = self.learn(data, asked, watch)
-            last, of_last = list(self.heads(learnt, data, asked)), (learnt, asked)
             if not watched or self.steps is None:
                 self._compare(best, learnt, data, asked, chosen, late, validation, None)
+            for draw, own in enumerate(best):
+                if own.step is not None and own.chosen.items() >= chosen.items():
+                    own.last = self.heads(learnt, data, own.options)[draw]
+                    own.last_learnt = learnt
         tried = len(_grid(early, settled)) * len(_grid(late, settled))
-        assert of_last is not None  # a grid has at least one combination
-        return [self._fitted(found, data, tried, last[draw], of_last) for draw, found in enumerate(best)]
+        return [self._fitted(own, data, tried) for own in best]
 
     def _compare(
         self,
@@ -184,21 +195,20 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if best[draw].classifier is None or right > best[draw].right:
                     best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
 
-    def _fitted(
-        self, best: _Best, data: FeatureData, tried: int, last: Classifier, of_last: tuple[S, OptionsT]
-    ) -> Fitted:
+    def _fitted(self, best: _Best, data: FeatureData, tried: int) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
-        has_last = moved or bool(best.chosen)
         other = self.scores_new_classes
         return Fitted(
             classifier=best.classifier,
             for_classes=self._for_classes(best.learnt, best.options, best.draw, data) if other else None,
             chosen=best.chosen,
             tried=tried,
-            last=last if has_last else None,
-            last_for_classes=self._for_classes(*of_last, best.draw, data) if other and has_last else None,
+            last=best.last if moved else None,
+            last_for_classes=self._for_classes(best.last_learnt, best.options, best.draw, data)
+            if other and moved
+            else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
@@ -216,7 +226,7 @@ class FeatureMethod(Generic[OptionsT, S]):
 
 @dataclass
 class _Best:
-    """The best setting of one draw so far."""
+    """The best setting of one draw so far, and ``last``, the classifier of the last step with the same setting."""
 
     right: int = -1
     classifier: Classifier | None = None
@@ -225,6 +235,8 @@ class _Best:
     options: Any = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
+    last: Classifier | None = None
+    last_learnt: Any = None
 
     def keep(
         self,
@@ -239,6 +251,14 @@ class _Best:
         """Replace what was the best."""
         self.right, self.classifier, self.learnt, self.draw = right, classifier, learnt, draw
         self.options, self.chosen, self.step = options, chosen, step
+
+
+def _of_one_size(supports: Sequence[FewShot]) -> list[list[int]]:
+    """The places of draws with equally many support images. A draw has fewer if images of it are test images too."""
+    found: dict[int, list[int]] = {}
+    for place, support in enumerate(supports):
+        found.setdefault(0 if support.train is None else len(support.train.indices), []).append(place)
+    return list(found.values())
 
 
 def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:

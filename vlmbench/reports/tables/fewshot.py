@@ -8,6 +8,6 @@ TABLE = ReportTable(
     "vlmbench.reports.builders.fewshot:fewshot_table",
     MEASURED,
     needs_records=True,
-    place=13,
+    place=16,
     adapted=True,
 )

@@ -221,11 +221,13 @@ class AdaptedQuestion:
         of_method = asked.method, asked.shots, asked.track, settings, self.learnt.sha256
         fits: dict[Hashable, Fit]
         if source is None:
-            fits = engine.memory.setdefault(("fit", id(self.dataset), self.card.name, asked.setting, *of_method), {})
+            key: Hashable = ("fit", id(self.dataset), self.card.name, asked.setting, *of_method)
+            fits = engine.memory.get(key) or engine.memory.put(key, {}, 0)
             return fits
-        kept: tuple[Hashable, dict[Hashable, Fit]] | None = engine.memory.get(("fits of a source",))
-        if kept is None or kept[0] != (source.name, of_method):
-            kept = engine.memory["fits of a source",] = ((source.name, of_method), {})
+        place, group = "fits of another task's data", (source.name, of_method)
+        kept: tuple[Hashable, dict[Hashable, Fit]] | None = engine.memory.get(place)
+        if kept is None or kept[0] != group:
+            kept = engine.memory.put(place, (group, {}), 0)
         return kept[1]
 
     def _fit_key(self, draw: int) -> Hashable:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset, TargetKind
+from vlmbench.data.contents import ContentHashes
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
@@ -165,13 +166,13 @@ class Classification:
             check_classes(asked, card, learnt, prompts)
         data = None
         if needs_support(asked):
-            hashes = datasets.hashes if isinstance(datasets, SharedDatasets) else {}
+            contents = datasets.contents if isinstance(datasets, SharedDatasets) else ContentHashes()
             data = support_data(
                 asked.source or card,
                 datasets,
                 learnt.class_names,
                 Chosen(dataset, indices),
-                hashes,
+                contents,
                 order=datasets["train" if asked.source else "test"].classes,
             )
             data.check(asked)
