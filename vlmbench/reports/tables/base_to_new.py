@@ -8,6 +8,6 @@ TABLE = ReportTable(
     "vlmbench.reports.builders.base_to_new:base_to_new_table",
     MEASURED,
     needs_records=True,
-    place=14,
+    place=17,
     adapted=True,
 )

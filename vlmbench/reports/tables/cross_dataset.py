@@ -8,6 +8,6 @@ TABLE = ReportTable(
     "vlmbench.reports.builders.cross_dataset:cross_dataset_table",
     MEASURED,
     needs_records=True,
-    place=15,
+    place=18,
     adapted=True,
 )
