@@ -6,6 +6,7 @@ import pytest
 import torch
 from toy_adapter import toy
 
+from vlmbench.api import load_task
 from vlmbench.errors import TransferError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.settings import EngineSettings
@@ -24,26 +25,39 @@ def prompts(*names: str) -> PromptSet:
 
 
 @pytest.mark.parametrize(
-    "names, learnt, places",
+    "names, learnt, labels",
     [
-        (["b", "a"], ["a", "b", "c"], (1, 0)),
-        (["Sea Lion"], ["eel", "sea_lion"], (1,)),
-        (["a", "x"], ["a", "b"], (0, None)),
-        (["crane", "b", "crane"], ["crane", "crane", "b"], (0, 2, 1)),
-        (["crane"], ["crane", "Crane"], (None,)),
-        (["crane", "crane"], ["crane", "b"], (None, None)),
+        (["b", "a"], ["a", "b", "c"], ((1,), (0,))),
+        (["Sea Lion"], ["eel", "sea_lion"], ((1,),)),
+        (["a", "x"], ["a", "b"], ((0,), ())),
+        (["crane", "b", "crane"], ["crane", "crane", "b"], ((0,), (2,), (1,))),
+        (["crane", "b"], ["crane", "b", "Crane"], ((0, 2), (1,))),
+        (["crane", "crane"], ["crane", "b"], ((0,), (0,))),
     ],
 )
-def test_classes_are_found_by_name(names: list[str], learnt: list[str], places: tuple[int | None, ...]) -> None:
+def test_classes_are_found_by_name(names: list[str], learnt: list[str], labels: tuple[tuple[int, ...], ...]) -> None:
     found = find_classes(names, learnt)
-    assert found.places == places
-    assert found.missing(names) == [name for name, place in zip(names, places, strict=True) if place is None]
-    assert (found.every is None) == (None in places)
+    assert found.labels == labels
+    assert found.missing(names) == [name for name, own in zip(names, labels, strict=True) if not own]
+
+
+@pytest.mark.parametrize("task", ["imagenet-v2", "imagenet-sketch", "imagenet-a", "imagenet-r"])
+def test_imagenet_has_the_classes_of_its_variants(task: str) -> None:
+    learnt, wanted = (load_task(name).classes for name in ("imagenet1k", task))
+    assert learnt is not None and wanted is not None
+    found = find_classes(wanted, learnt)
+    several = {name for name, labels in zip(wanted, found.labels, strict=True) if len(labels) > 1}
+    assert not found.missing(wanted) and several == ({"missile"} if task == "imagenet-r" else set())
 
 
 def test_some_classes_are_columns_of_the_whole() -> None:
-    some = SomeClasses(WHOLE, (3, 0))
-    assert torch.equal(some.logits(IMAGES), WHOLE.logits(IMAGES)[:, [3, 0]]) and some.scale == 7.0
+    some, every = SomeClasses(WHOLE, ((3,), (0,))), WHOLE.logits(IMAGES)
+    assert torch.equal(some.logits(IMAGES), every[:, [3, 0]]) and some.scale == 7.0
+
+
+def test_of_several_classes_of_one_name_the_best_counts() -> None:
+    found, every = SomeClasses(WHOLE, ((1,), (2, 0))).logits(IMAGES), WHOLE.logits(IMAGES)
+    assert torch.equal(found, torch.stack([every[:, 1], torch.maximum(every[:, 2], every[:, 0])], dim=1))
 
 
 def engine() -> FeatureEngine:

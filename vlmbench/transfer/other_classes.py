@@ -36,41 +36,37 @@ class Found:
     """Classes looked up by name among those that were learnt.
 
     Attributes:
-        places: the label that each class was learnt with; None if it was not learnt, or several classes have its name.
+        labels: the labels that each class was learnt with. There are several if several learnt classes have its name,
+            and none if it was not learnt.
     """
 
-    places: tuple[int | None, ...]
-
-    @property
-    def every(self) -> tuple[int, ...] | None:
-        """The labels; None if a class is missing."""
-        known = tuple(place for place in self.places if place is not None)
-        return known if len(known) == len(self.places) else None
+    labels: tuple[tuple[int, ...], ...]
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """The names of the classes that were not found."""
-        return [name for name, place in zip(names, self.places, strict=True) if place is None]
+        """The names of the classes that were not learnt."""
+        return [name for name, labels in zip(names, self.labels, strict=True) if not labels]
 
 
 def find_classes(names: Sequence[str], learnt: Sequence[str]) -> Found:
     """Look up classes among the learnt ones by their names, which may differ as :func:`~.class_names.normalise` allows.
 
-    If a name occurs several times, and equally often in both lists, its classes are taken in their order.
+    If a name occurs several times, and equally often in both lists, its classes are taken in their order. If it occurs
+    more often among the learnt ones, any of these is meant: ImageNet has two classes "missile", and ImageNet-R has one.
 
-    >>> find_classes(["Sea_lion", "tench"], ["goldfish", "Tench", "sea lion"]).places
-    (2, 1)
-    >>> find_classes(["crane", "eel"], ["crane", "crane"]).places
-    (None, None)
+    >>> find_classes(["Sea_lion", "eel", "tench"], ["goldfish", "Tench", "sea lion"]).labels
+    ((2,), (), (1,))
+    >>> find_classes(["missile"], ["missile", "eel", "missile"]).labels
+    ((0, 2),)
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, name in enumerate(learnt):
         places[normalise(name)].append(place)
     keys = [normalise(name) for name in names]
     counts, met = Counter(keys), Counter[str]()
-    found: list[int | None] = []
+    found = []
     for key in keys:
         own = places.get(key, [])
-        found.append(own[met[key]] if len(own) == counts[key] else None)
+        found.append((own[met[key]],) if own and len(own) == counts[key] else tuple(own))
         met[key] += 1
     return Found(tuple(found))
 
@@ -80,11 +76,11 @@ class SomeClasses:
     """Some classes of a classifier, in another order.
 
     Attributes:
-        places: (C,) the label of each class in ``whole``.
+        labels: for each of the C classes, its labels in ``whole``. Of several, the highest score counts.
     """
 
     whole: Classifier
-    places: tuple[int, ...]
+    labels: tuple[tuple[int, ...], ...]
 
     @property
     def scale(self) -> float:
@@ -93,7 +89,12 @@ class SomeClasses:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """B images to (B, C)."""
-        return self.whole.logits(inputs)[:, list(self.places)]
+        every = self.whole.logits(inputs)
+        found = every[:, [labels[0] for labels in self.labels]]
+        for place, labels in enumerate(self.labels):
+            if len(labels) > 1:
+                found[:, place] = every[:, list(labels)].amax(dim=1)
+        return found
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ class Learnt:
         if self.for_classes is not None:
             return self.for_classes(engine, prompts)
         found = find_classes(prompts.class_names, self.prompts.class_names)
-        if found.every is None:
+        if found.missing(prompts.class_names):
             raise TransferError(
                 f"the transfer method {self.method} gave no classifier of classes that it did not learn",
                 hint="A method that scores new classes gives `for_classes` in what it learnt (FitsDraws).",
             )
-        return SomeClasses(self.classifier, found.every)
+        return SomeClasses(self.classifier, found.labels)

@@ -264,7 +264,7 @@ class AdaptedQuestion:
         whole = zero_shot_of(engine, self.prompts)
         if self.halves is None:
             return Classifiers(whole)
-        labels = tuple(range(self.halves.classes))
+        labels = tuple((label,) for label in range(self.halves.classes))
         base, new = labels[: self.halves.base], labels[self.halves.base :]
         return Classifiers(whole, (SomeClasses(whole, base), SomeClasses(whole, new)))
 
