@@ -103,7 +103,8 @@ class FeatureMethod(Generic[OptionsT, S]):
         late: settings that ``heads`` alone uses.
         parameters: how many numbers ``learn`` trains for each draw; None: none.
         steps: how many steps ``learn`` takes; None: it takes none, and never calls its ``watch``.
-        classes_from_texts: ``heads`` can score other classes, given their texts.
+        scores_new_classes: ``heads`` can score other classes, given their texts. It then gets no images, since those
+            that were learnt from show other classes.
     """
 
     name: str
@@ -217,9 +218,14 @@ class FeatureMethod(Generic[OptionsT, S]):
     def _for_classes(
         self, learnt: S, options: OptionsT, draw: int, data: FeatureData
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        draws, views, _, width = data.images.shape
+        without = replace(
+            data, images=data.images.new_empty(draws, views, 0, width), labels=data.labels.new_empty(draws, 0)
+        )
+
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
-            return self.heads(learnt, replace(data, texts=texts, prompts=each), options)[draw]
+            return self.heads(learnt, replace(without, texts=texts, prompts=each), options)[draw]
 
         return make
 

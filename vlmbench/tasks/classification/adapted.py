@@ -234,7 +234,7 @@ class AdaptedQuestion:
         """The draw; of another task's data with the drawn images, which differ if one is a test image of this task."""
         if self.asked.source is None:
             return draw
-        support = self._draw(draw).support
+        support = self.support if draw == self.asked.draw else self._draw(draw).support
         return draw, *(() if chosen is None else tuple(chosen.indices) for chosen in (support.train, support.val))
 
     def _fit_draws(self, engine: FeatureEngine, draws: Sequence[int]) -> list[Fit]:
