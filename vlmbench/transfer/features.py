@@ -113,6 +113,8 @@ class FeatureMethod(Generic[OptionsT, S]):
         read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
         beside: the names of other models that ``read`` uses.
         settled: values of settings that the method takes from the data of one draw.
+        scores_new_classes: ``heads`` can score other classes, given their texts. It then gets no images, since those
+            that were learnt from show other classes.
     """
 
     name: str
@@ -189,6 +191,7 @@ class FeatureMethod(Generic[OptionsT, S]):
             for draw, own in enumerate(best):
                 if own.step is not None and own.chosen.items() >= chosen.items():
                     own.last = self.heads(learnt, data, own.options)[draw]
+                    own.last_learnt = learnt
         tried = len(combinations(early, settled)) * len(combinations(late, settled))
         return [self._fitted(own, data, draw, tried) for draw, own in enumerate(best)]
 
@@ -216,22 +219,33 @@ class FeatureMethod(Generic[OptionsT, S]):
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
+        other = self.scores_new_classes
         return Fitted(
             classifier=best.classifier,
-            for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
+            for_classes=self._for_classes(best.learnt, best.options, best.draw, data) if other else None,
             chosen=best.chosen,
             tried=tried,
             last=best.last if moved else None,
+            last_for_classes=self._for_classes(best.last_learnt, best.options, best.draw, data)
+            if other and moved
+            else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
             settled=self.settled(data.of(draw), best.options) if self.settled else {},
         )
 
-    def _for_classes(self, best: _Best, data: FeatureData) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+    def _for_classes(
+        self, learnt: S, options: OptionsT, draw: int, data: FeatureData
+    ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        draws, views, _, width = data.images.shape
+        without = replace(
+            data, images=data.images.new_empty(draws, views, 0, width), labels=data.labels.new_empty(draws, 0)
+        )
+
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
-            return self.heads(best.learnt, replace(data, texts=texts, prompts=each), best.options)[best.draw]
+            return self.heads(learnt, replace(without, texts=texts, prompts=each), options)[draw]
 
         return make
 
@@ -248,6 +262,7 @@ class _Best:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
     last: Classifier | None = None
+    last_learnt: Any = None
 
     def keep(
         self,

@@ -254,13 +254,14 @@ class ImagedMethod(Generic[OptionsT]):
         steps = options.recipe(pixels.images, pixels.images / len(data.hand)).steps(pixels.images)
         kept = best or _Best(0, steps, weights, {})
         final = options.model_copy(update=kept.chosen)
-        moved = kept.step != steps
+        moved, other = kept.step != steps, self.scores_new_classes
         return Fitted(
             classifier=self.head(kept.weights, data, final),
-            for_classes=self._for_classes(kept.weights, data, final) if self.scores_new_classes else None,
+            for_classes=self._for_classes(kept.weights, data, final) if other else None,
             chosen=kept.chosen,
             tried=len(settings),
             last=self.head(weights, data, final) if moved else None,
+            last_for_classes=self._for_classes(weights, data, final) if other and moved else None,
             step=kept.step if moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
