@@ -138,7 +138,7 @@ def _check_fit(
             inspection,
             method,
             lambda: fit_draws([support])[0],
-            FeatureEngine(model, EngineSettings(batch_size=8)),
+            engine_of(model),
             prompts,
             options,
             inputs,
