@@ -33,10 +33,10 @@ from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import (
     Classifier,
     FewShot,
-    FitsDraws,
     StatesOptions,
     TransferMethod,
     lacks_needs,
+    learns_at_once,
     learns_from,
     other_models,
 )
@@ -162,8 +162,8 @@ class AdaptedQuestion:
         key = "fit", *data, asked.method, asked.shots, asked.track, settings
         known: dict[int, Fit] = engine.memory.get(key) or engine.memory.put(key, {}, 0)
         if self.asked.draw not in known:
-            at_once = isinstance(self.method, FitsDraws) and self.method.at_once
-            draws = sorted({self.asked.draw, *self.asked.together}) if at_once else [self.asked.draw]
+            together = self.asked.together if learns_at_once(self.method) else ()
+            draws = sorted({self.asked.draw, *together})
             try:
                 known.update(zip(draws, self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
