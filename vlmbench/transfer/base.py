@@ -103,11 +103,11 @@ class StatesOptions(Protocol):
 
 @runtime_checkable
 class FitsDraws(Protocol):
-    """The capability of methods that learn from several draws, and say what it cost and what they chose."""
+    """The capability of methods that learn from several draws, and say what it cost and what they chose.
 
-    at_once: bool
-    """Whether it learns from the draws at the same time. If not, a run gives it one, and writes its record before it
-    gives the next."""
+    A method that does not learn from them at the same time has ``at_once = False``. A run gives it one draw, and writes
+    the record before it gives the next.
+    """
 
     def fit_draws(
         self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]
@@ -213,6 +213,11 @@ class ChecksModel(Protocol):
 def other_models(method: TransferMethod, options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the other models that a method uses with these settings."""
     return method.other_models(options) if isinstance(method, UsesOtherModels) else ()
+
+
+def learns_at_once(method: TransferMethod) -> bool:
+    """Whether a method gains if it is given several draws together."""
+    return isinstance(method, FitsDraws) and bool(getattr(method, "at_once", True))
 
 
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:

@@ -131,7 +131,6 @@ class Calip:
             for_classes=lambda engine, prompts: replace(classifier, texts=text_features(engine, prompts)[0]),
             chosen=chosen,
             tried=len(list(product(*grid.values()))) if chosen else 1,
-            last=first if chosen else None,
             settled={"readout": readout},
         )
 
