@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from small_pictures import pictures
 from torch import Tensor
 from toy_adapter import toy
+from vlmbench.transfer.methods.calip import GRID, METHOD, AttentionClassifier, CalipOptions
 
 from vlmbench.data.base import Chosen
 from vlmbench.errors import UsageError
@@ -20,7 +21,6 @@ from vlmbench.prompts import PromptSet
 from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer.base import FewShot, lacks_needs
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.calip import GRID, METHOD, AttentionClassifier, CalipOptions
 
 DATA = pictures({"cat": range(6), "dog": range(6, 12)}, ((150, 110, 110), (110, 110, 150)))
 PROMPTS = PromptSet(("cat", "dog", "bird"), ("a photo of a {}.", "{}"), "data", "default")

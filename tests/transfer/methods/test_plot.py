@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from literal_texts import literal_texts
 from small_pictures import pictures
 from torch import Tensor
+from vlmbench.transfer.methods.plot import METHOD, PlotOptions, TransportClassifier, matched, start, transport_plan
 
 from vlmbench.api import load_model
 from vlmbench.data.base import Chosen
@@ -26,7 +27,6 @@ from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer.base import FewShot, lacks_needs
 from vlmbench.transfer.class_texts import class_texts
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.plot import METHOD, PlotOptions, TransportClassifier, matched, start, transport_plan
 from vlmbench.transfer.prompted import PromptData
 
 NAMES = ("red circle", "blue square", "green_star")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from small_pictures import pictures
 from torch import Tensor
 from toy_adapter import toy
+from vlmbench.transfer.methods.svl_adapter import METHOD, SvlAdapterOptions, start
 
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import Chosen
@@ -24,7 +25,6 @@ from vlmbench.transfer.base import FewShot, other_models
 from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.features import FeatureData, unwatched
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.svl_adapter import METHOD, SvlAdapterOptions, start
 from vlmbench.transfer.support import Pools, sample
 
 CLASSES, SHOTS, OWN, OTHER = 3, 3, 10, 6

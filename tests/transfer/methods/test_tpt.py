@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from literal_texts import literal_texts
 from small_pictures import pictures
 from torch import Tensor
+from vlmbench.transfer.methods.tpt import METHOD, TestTimeClassifier, TptOptions
 
 from vlmbench.api import load_model
 from vlmbench.data.base import Chosen
@@ -24,7 +25,6 @@ from vlmbench.testing.toy_models import toy_model
 from vlmbench.transfer.base import FewShot, lacks_needs
 from vlmbench.transfer.class_texts import class_texts
 from vlmbench.transfer.inputs import inputs
-from vlmbench.transfer.methods.tpt import METHOD, TestTimeClassifier, TptOptions
 
 NAMES = ("red circle", "blue square", "green_star")
 DATA = pictures({"cat": range(3), "dog": range(3, 6)}, ((200, 90, 90), (90, 90, 200)))
