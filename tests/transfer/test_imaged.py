@@ -38,7 +38,7 @@ from vlmbench.transfer.imaged import ImagedData, ImagedMethod, ImagedOptions, wi
 from vlmbench.transfer.training import Recipe, Weights
 
 NAMES = [name for name in METHODS if isinstance(METHODS.get(name), ImagedMethod)]
-WITH_PROMPTS = [name for name in NAMES if getattr(METHODS.get(name), "changes_tokens", False)]
+OF_TRANSFORMERS = ["clip-lora", "maple", "promptsrc", "vpt"]
 QUICK = {"epochs": 2, "batch_size": 4, "views": 2}
 SPEC = [SourceSpec(kind="imagefolder", location="memory")]
 CARD = TaskCard(name="t", sources=SPEC, train=SPEC, val=SPEC)
@@ -198,6 +198,15 @@ def test_the_record_says_what_it_cost(name: str, track: Track, model: Any) -> No
     assert info.cost.parameters > 0 and info.options["views"] == 2
 
 
+@pytest.mark.parametrize(
+    "name, options", [("vpt", {"tokens": 0}), ("clip-lora", {"lr": 1e-12}), ("clip-lora", {"iterations": 1, "rank": 1})]
+)
+def test_what_learns_nothing_answers_as_zero_shot(name: str, options: dict[str, Any], model: Any) -> None:
+    """After one step of CLIP-LoRA, the second matrices have moved, but hardly."""
+    table = answer(model, TransferAsked(name, 2, 0, "no-validation", {**QUICK, **options})).predictions
+    assert [top[0] for top in table["top"].to_pylist()] == table["zero_shot"].to_pylist()
+
+
 def test_wise_ft_without_trained_weights_answers_as_zero_shot(model: Any) -> None:
     outcome = answer(model, TransferAsked("wise-ft", 2, 0, "no-validation", {**QUICK, "lr": 0.02, "alpha": 0.0}))
     table = outcome.predictions
@@ -226,11 +235,13 @@ def test_a_model_without_the_capability_is_refused(name: str) -> None:
 def test_a_resnet_is_refused_where_tokens_are_needed(name: str) -> None:
     resnet = load_model("demo-clip")
     reason = lacks_needs(METHODS.get(name), resnet)
-    assert (reason is None) == (name not in WITH_PROMPTS)
+    assert (reason is None) == (name not in OF_TRANSFORMERS)
     if reason is not None:
         assert "needs a vision transformer as image tower" in reason and "--transfer NAME" in reason
         with pytest.raises(TransferError, match="vision transformer"):
             method_of(name).fit(FeatureEngine(resnet, EngineSettings()), support(0), PROMPTS, QUICK)
+    if name == "clip-lora":
+        assert lacks_needs(METHODS.get(name), resnet, {"encoder": "text"}) is None
 
 
 @pytest.mark.parametrize("name", ["vp", "full-ft"])
