@@ -127,6 +127,14 @@ class UsesOtherModels(Protocol):
         """
 
 
+@runtime_checkable
+class LimitsNewClasses(Protocol):
+    """The capability of methods that can score new classes with some of their settings only."""
+
+    new_classes: Callable[[Any], bool]
+    """From the method's settings, an object of :attr:`StatesOptions.options`, to whether they allow new classes."""
+
+
 ForClasses: TypeAlias = Callable[[FeatureEngine, PromptSet], Classifier]
 """Makes the classifier of other classes with what was learnt."""
 
@@ -141,6 +149,8 @@ class Fitted:
         chosen: the settings that validation chose, with their values; empty: all were fixed.
         tried: how many settings were compared.
         last: of an iterative method whose step was chosen by validation: the classifier of the last step.
+        last_for_classes: makes the classifier of other classes with what the last step learnt; None: there is no
+            ``last``, or the method cannot score new classes.
         step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
         steps: how many steps were taken; 0: the method takes none.
         parameters: how many numbers were trained.
@@ -157,6 +167,7 @@ class Fitted:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     tried: int = 1
     last: Classifier | None = None
+    last_for_classes: ForClasses | None = None
     step: int | None = None
     steps: int = 0
     parameters: int = 0

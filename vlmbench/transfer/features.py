@@ -111,6 +111,8 @@ class FeatureMethod(Generic[OptionsT, S]):
         read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
         beside: the names of other models that ``read`` uses.
         settled: values of settings that the method takes from the data of one draw.
+        scores_new_classes: ``heads`` can score other classes, given their texts. It then gets no images, since those
+            that were learnt from show other classes.
     """
 
     name: str
@@ -236,12 +238,14 @@ class FeatureMethod(Generic[OptionsT, S]):
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
+        other = self.scores_new_classes
         return Fitted(
             classifier=best.classifier,
-            for_classes=self._for_classes(best, data, draw) if self.scores_new_classes else None,
+            for_classes=self._for_classes(best.learnt, best.options, draw, data) if other else None,
             chosen=best.chosen,
             tried=tried,
             last=self.heads(best.ended, data, best.options)[draw] if moved else None,
+            last_for_classes=self._for_classes(best.ended, best.options, draw, data) if other and moved else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
@@ -249,11 +253,13 @@ class FeatureMethod(Generic[OptionsT, S]):
         )
 
     def _for_classes(
-        self, best: _Best, data: FeatureData, draw: int
+        self, learnt: S, options: OptionsT, draw: int, data: FeatureData
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        without = replace(data, images=data.images[:, :, :0], labels=data.labels[:, :0])
+
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
-            return self.heads(best.learnt, replace(data, texts=texts, prompts=each), best.options)[draw]
+            return self.heads(learnt, replace(without, texts=texts, prompts=each), options)[draw]
 
         return make
 

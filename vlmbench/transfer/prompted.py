@@ -118,7 +118,7 @@ class PromptedMethod(Generic[OptionsT]):
         options: the settings; each default cites its source.
         loss: of one step: the weights, the data, the settings, (B, D) images and (B,) labels to one number.
         start: the weights at step 0.
-        head: the classifier of trained weights; it is called again for other classes.
+        head: the classifier of trained weights. It is called again for other classes, without images.
         prepared: the data that is learnt from, made from that of the draw, as pseudo-labels are; None: the draw's own.
         new_classes: whether the settings allow other classes.
         read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
@@ -212,6 +212,7 @@ class PromptedMethod(Generic[OptionsT]):
             classifier=self.head(kept, data, options) if moved else last,
             for_classes=self._for_classes(kept, data, options) if self.new_classes(options) else None,
             last=last if moved else None,
+            last_for_classes=self._for_classes(weights, data, options) if moved and self.new_classes(options) else None,
             step=best[1] if best is not None and moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
@@ -223,10 +224,13 @@ class PromptedMethod(Generic[OptionsT]):
     def _for_classes(
         self, weights: Weights, data: PromptData, options: OptionsT
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        views, _, width = data.images.shape
+        without = replace(data, images=data.images.new_empty(views, 0, width), labels=data.labels.new_empty(0))
+
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, words = class_texts(towers_of(engine), prompts.class_names, options.words, chunk=options.chunk)
             hand, _ = text_features(engine, prompts)
-            return self.head(weights, replace(data, classes=texts, words=words, hand=hand), options)
+            return self.head(weights, replace(without, classes=texts, words=words, hand=hand), options)
 
         return make
 
