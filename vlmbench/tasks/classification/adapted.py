@@ -206,6 +206,7 @@ class AdaptedQuestion:
                 fit_seconds=round(fit.seconds, 4),
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
+                peak_bytes=fit.peak_bytes,
                 image_passes=learnt * views + fitted.image_passes,
                 text_passes=prompts + fitted.text_passes,
                 other_models=list(fitted.other_models),
