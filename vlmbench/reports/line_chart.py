@@ -44,6 +44,7 @@ class LineChart:
         lines: the lines.
         level: a horizontal line, such as zero-shot; None: there is none.
         level_name: its name.
+        intervals: whether there is room for the points' intervals.
     """
 
     title: str
@@ -52,6 +53,7 @@ class LineChart:
     lines: Sequence[ChartLine]
     level: float | None = None
     level_name: str = "zero-shot"
+    intervals: bool = False
 
     @property
     def x_range(self) -> tuple[float, float]:
@@ -64,7 +66,9 @@ class LineChart:
     @property
     def y_range(self) -> tuple[float, float]:
         """The smallest and the largest y, with the level; at least two points apart, within [0, 1]."""
-        found = [point.y for line in self.lines for point in line.points]
+        points = [point for line in self.lines for point in line.points]
+        found = [point.y for point in points]
+        found += [end for point in points for end in (point.low, point.high)] if self.intervals else []
         found += [] if self.level is None else [self.level]
         low, high = min(found), max(found)
         room = max(0.02 - (high - low), 0.1 * (high - low)) / 2
