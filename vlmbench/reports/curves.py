@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
+from vlmbench.metrics.draws import NORMAL, half_of_draws
 from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.records import Summary
 from vlmbench.transfer.asked import TRACKS
-
-NORMAL = 1.959964
-"""The factor of a standard error in a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -123,18 +121,6 @@ def interval_of_mean(values: Sequence[float], samples: int) -> tuple[float, floa
     of_samples = (NORMAL * math.sqrt(centre * (1 - centre) / samples)) if 0 <= centre <= 1 and samples else 0.0
     half = math.hypot(of_samples, half_of_draws(values))
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def half_of_draws(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of a mean over R draws: Student's factor for R - 1 degrees of freedom times s/√R.
-
-    0 for one draw, which shows no spread.
-    """
-    if len(values) < 2:
-        return 0.0
-    from scipy.special import stdtrit  # scipy.stats takes a third of a second to import
-
-    return float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
 
 
 def curves_of(records: Iterable[Summary]) -> list[Curve]:

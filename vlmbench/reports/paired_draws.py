@@ -6,7 +6,6 @@ same test images, so that the difference varies less than each method's own numb
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.errors import RecordError
 from vlmbench.kinds import known_kind
+from vlmbench.metrics.draws import interval_of_differences
 from vlmbench.records import Summary
-from vlmbench.reports.curves import NORMAL, Curve, Point, half_of_draws
+from vlmbench.reports.curves import Curve, Point
 from vlmbench.reports.paired_errors import contributions, in_order
 from vlmbench.store import ResultStore
 
@@ -54,15 +54,8 @@ class PairedDraws:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the mean difference; None for one draw whose samples are not known.
-
-        Half of it is the root of two squares: Student's interval of the draws' differences, as of a paired t-test, and
-        1.96 standard errors over the samples, which all draws share.
-        """
-        if len(self.differences) < 2 and self.samples_error is None:
-            return None
-        half = math.hypot(half_of_draws(list(self.differences.values())), NORMAL * (self.samples_error or 0.0))
-        return self.mean - half, self.mean + half
+        """The 95 % interval of the mean difference, see :func:`~vlmbench.metrics.draws.interval_of_differences`."""
+        return interval_of_differences(list(self.differences.values()), self.samples_error)
 
 
 def against_method(point: Point, other: Point, curve: Curve, store: ResultStore | None) -> PairedDraws | None:

@@ -71,9 +71,7 @@ def _more_lines(questions: Sequence[Question], printed: Sequence[Line], request:
             line.notes = (*line.notes, f"{NOT_HERE}: {missing[line.model]}")
     there = {line.model for line in printed}
     rest = {
-        method: reason
-        for method, reason in missing.items()
-        if method not in there and request.view.wants_model(method)
+        method: reason for method, reason in missing.items() if method not in there and request.view.wants_model(method)
     }
     return [*_adapted_lines(questions, request), *_without_numbers(rest)]
 

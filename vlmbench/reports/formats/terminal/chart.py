@@ -52,7 +52,7 @@ def chart_lines(chart: LineChart, width: int) -> list[Drawn]:
             there = grid[row][column][0]
             own = _letter(place)
             grid[row][column] = (
-                (_SEVERAL, "") if there.isalpha() or there == _SEVERAL and there != own else (own, _look(place))
+                (_SEVERAL, "") if there.isalpha() or (there == _SEVERAL and there != own) else (own, _look(place))
             )
     drawn: list[Drawn] = [[(chart.title, "title")], [("", "")]]
     named = {0, HEIGHT // 2, HEIGHT - 1}
