@@ -76,8 +76,8 @@ def _of_draws(each: OverDraws) -> str:
     )
     unit = "points" if each.unit == "fraction" else "ranks"
     return (
-        f"{short(several)} on {short(name)}: over {counted(each.draws, 'draw')} {signed(each.gain)} {unit} of {each.metric} "
-        f"[{low}, {high}], worse in {each.worse}"
+        f"{short(several)} on {short(name)}: over {counted(each.draws, 'draw')} {signed(each.gain)} {unit} of "
+        f"{each.metric} [{low}, {high}], worse in {each.worse}"
     )
 
 

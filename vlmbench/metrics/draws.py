@@ -31,8 +31,8 @@ def half_of_draws(values: Sequence[float]) -> float:
 def interval_of_differences(differences: Sequence[float], samples_error: float | None) -> tuple[float, float] | None:
     """The 95 % interval of the mean of paired differences, one for each draw.
 
-    Half of it is the root of two squares: Student's interval over the draws, as of a paired t-test, and 1.96 standard errors
-    over the samples, which all draws share.
+    Half of it is the root of two squares: Student's interval over the draws, as of a paired t-test, and 1.96 standard
+    errors over the samples, which all draws share.
 
     Args:
         samples_error: the standard error of the mean over other samples; None: it is not known, and the interval covers

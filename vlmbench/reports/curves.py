@@ -137,7 +137,7 @@ def curves_of(records: Iterable[Summary]) -> list[Curve]:
 
 def in_order(curves: Iterable[Curve]) -> list[Curve]:
     """Curves by model, task, track (in the order of :data:`~vlmbench.transfer.asked.TRACKS`) and method."""
-    places = {track: place for place, track in enumerate(TRACKS)}
+    places: dict[str, int] = {track: place for place, track in enumerate(TRACKS)}
     return sorted(
         curves,
         key=lambda curve: (curve.model, curve.task, places.get(curve.track, len(places)), curve.track, curve.method),

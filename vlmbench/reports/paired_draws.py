@@ -1,7 +1,7 @@
 """Compares two methods on the same draws: the mean difference, with an interval that covers draws and samples.
 
-``vlmbench report fewshot --against METHOD`` shows it. Both methods learn from the same images in each draw, and answer the
-same test images, so that the difference varies less than each method's own numbers.
+``vlmbench report fewshot --against METHOD`` shows it. Both methods learn from the same images in each draw, and answer
+the same test images, so that the difference varies less than each method's own numbers.
 """
 
 from __future__ import annotations

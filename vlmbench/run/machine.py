@@ -1,4 +1,4 @@
-"""Finds the processor's name, because costs from different machines cannot be compared. Runs write it into their records."""
+"""Finds the processor's name, because costs from different machines cannot be compared. Records have it."""
 
 from __future__ import annotations
 

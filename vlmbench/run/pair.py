@@ -20,8 +20,8 @@ from vlmbench.cards import Role
 from vlmbench.data.base import Chosen, content_if_readable, fingerprint
 from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, VlmbenchError, unexpected
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.peak_memory import PeakMemory
 from vlmbench.models.base import Model
-from vlmbench.peak_memory import PeakMemory
 from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
 from vlmbench.remarks.codes import BAD_SAMPLES, NO_VALUE, SETTING_UNUSED, WARNING, is_strict

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.peak_memory import PeakOfPart
+from vlmbench.features.peak_memory import PeakOfPart
 from vlmbench.prompts import PromptSet
 from vlmbench.transfer.base import FewShot, FitsDraws, Fitted, TransferMethod
 from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT

@@ -22,12 +22,12 @@ from vlmbench.wording import counted, listed
 LEAKY = "its settings were chosen on the test images"
 NOTE = (
     "Each number is a mean over draws; its interval covers draws and samples. 0 is zero-shot with the same prompts, "
-    "which needs no support images. gain: over zero-shot, with the most shots; worst: the lowest draw; below: draws below "
-    "zero-shot, of all draws."
+    "which needs no support images. gain: over zero-shot, with the most shots; worst: the lowest draw; below: draws "
+    "below zero-shot, of all draws."
 )
 COSTS = (
-    "Costs are of one draw with the most shots. fit s: seconds to learn; trained: numbers that were trained; memory: the "
-    "largest in use while it learnt; images, texts: how many went through the image tower and the text tower."
+    "Costs are of one draw with the most shots. fit s: seconds to learn; trained: numbers that were trained; memory: "
+    "the largest in use while it learnt; images, texts: how many went through the image tower and the text tower."
 )
 LAST = "last step: what the method ends with without validation, with the most shots."
 

@@ -18,7 +18,7 @@ SETTINGS = ("few-shot all classes", "zero-shot")
 """The settings of published numbers that answer the question of this table: all classes, learnt and tested."""
 TRACK = "published"
 SPLITS = (
-    "Published numbers are accuracies on CoOp's splits, each with its authors' own draws and rule for choosing settings. "
+    "Published numbers are accuracies on CoOp's splits, each with its authors' own draws and way to choose settings. "
     "They are never ranked, and are not comparable with other splits."
 )
 _EMPTY_AT_THE_END = 10
@@ -62,7 +62,7 @@ def backbone_of(model: ModelInfo) -> str | None:
     if model.adapter == "open_clip" and (
         found := re.fullmatch(r"(RN\w+|ViT-\w-\d+)(?:-quickgelu)?/openai", model.spec)
     ):
-        return re.sub(r"^(ViT-\w)-", r"\1/", found[1])
+        return re.sub(r"^(ViT-\w)-", r"\1/", own[1])
     if found := re.fullmatch(r"openai/clip-vit-(base|large)-patch(\d+)", model.spec):
         return f"ViT-{found[1][0].upper()}/{found[2]}"
     return None

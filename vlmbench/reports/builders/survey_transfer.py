@@ -1,7 +1,7 @@
 """Makes the table of ``vlmbench report transfer``: the survey's Table 9, and what was measured here beside it.
 
-Measured rows stand in groups of their own, one for each track and number of shots. They are ranked with rows of the same model,
-track and shots, and never with published rows. Methods of the survey's Table 4 that do not run here say why.
+Measured rows stand in groups of their own, one for each track and number of shots. They are ranked with rows of the
+same model, track and shots, and never with published rows. Methods of the survey's Table 4 that do not run here say why.
 
 The survey is Zhang et al., arXiv 2304.00685.
 """
@@ -49,8 +49,9 @@ SURVEY = SurveyTable(
     group_by="setup",
     own_protocols=True,
     note=(
-        "Best and second best are among rows of one setup; of measured rows, of one model, track and number of shots. Measured "
-        "methods are shown with the most shots that were run, as means over draws; `vlmbench report fewshot` shows the others."
+        "Best and second best are among rows of one setup; of measured rows, of one model, track and number of shots. "
+        "Measured methods are shown with the most shots that were run, as means over draws; `vlmbench report fewshot` "
+        "shows the others."
     ),
 )
 
@@ -121,7 +122,7 @@ def _adapted_lines(questions: Sequence[Question], request: TableRequest) -> list
             elif method != ZERO_SHOT:
                 line.scores[place] = _score(curve, point, view)
                 line.data[place] = datum(curve, point)
-    order = {track: place for place, track in enumerate(TRACKS)}
+    order: dict[str, int] = {track: place for place, track in enumerate(TRACKS)}
     keys = sorted(groups, key=lambda key: (order.get(key[1], len(order)), key[2], key[0]))
     return [groups[key][method] for key in keys for method in groups[key]]
 

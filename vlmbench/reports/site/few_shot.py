@@ -128,7 +128,7 @@ def _chart(chart: LineChart, *, apart: float = 0.0) -> Chart:
     """A chart with its places.
 
     Args:
-        apart: how far the points of two methods at the same x stand apart, so that their intervals do not hide each other.
+        apart: how far the points of two methods at the same x stand apart, so that no interval hides another.
     """
     chart = replace(chart, intervals=True)
     step = min(apart, _SPREAD / len(chart.lines)) if chart.lines else 0.0
@@ -182,9 +182,16 @@ def _shape(place: int, x: float, y: float) -> str:
         "triangle": [(0, -1.2), (1.15, 0.9), (-1.15, 0.9)],
         "diamond": [(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)],
         "down": [(0, 1.2), (1.15, -0.9), (-1.15, -0.9)],
-        "cross": [(-1.2, -0.6), (-0.6, -1.2), (0, -0.6), (0.6, -1.2), (1.2, -0.6), (0.6, 0), (1.2, 0.6), (0.6, 1.2)]
-        + [(0, 0.6), (-0.6, 1.2), (-1.2, 0.6), (-0.6, 0)],
-        "plus": [(-0.4, -1.3), (0.4, -1.3), (0.4, -0.4), (1.3, -0.4), (1.3, 0.4), (0.4, 0.4), (0.4, 1.3), (-0.4, 1.3)]
-        + [(-0.4, 0.4), (-1.3, 0.4), (-1.3, -0.4), (-0.4, -0.4)],
+        "cross": _turned([(-0.6, -1.2), (0, -0.6), (0.6, -1.2)]),
+        "plus": _turned([(-0.4, -0.4), (-0.4, -1.3), (0.4, -1.3)]),
     }[shape]
     return "M" + "L".join(f"{x + s * dx:.1f},{y + s * dy:.1f}" for dx, dy in corners) + "z"
+
+
+def _turned(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A quarter of an outline, and its three turns by 90 degrees."""
+    found = list(corners)
+    for _ in range(3):
+        corners = [(-y, x) for x, y in corners]
+        found += corners
+    return found

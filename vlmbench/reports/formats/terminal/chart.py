@@ -6,6 +6,7 @@ Each line has a letter. Without colours, and in a file, the letters alone tell t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from string import ascii_lowercase
 
 from vlmbench.reports.cells import number
@@ -26,7 +27,7 @@ LOOKS: Mapping[str, str] = {
     "4": "bold yellow",
     "5": "bold cyan",
 }
-"""The styles of the parts of a chart: its title, its axes, and its lines by their number modulo the number of colours."""
+"""The styles of a chart's title, axes and lines. A line's name is its number modulo the number of colours."""
 _COLOURS = sum(name.isdigit() for name in LOOKS)
 _LEVEL, _LINK, _AXIS, _SEVERAL = "-", "·", "│", "*"
 _MARGIN = 7
@@ -37,7 +38,8 @@ Drawn = list[tuple[str, str]]
 def chart_lines(chart: LineChart, width: int) -> list[Drawn]:
     """The title, the plot, the axis, and what the letters mean.
 
-    Points of several lines in one place are a star. Points of one line are joined by dots. The level is a row of hyphens.
+    Points of several lines in one place are a star. Points of one line are joined by dots. The level is a row of
+    hyphens.
     """
     columns = max(NARROWEST, min(WIDEST, width - _MARGIN - 2))
     grid = [[(" ", "")] * columns for _ in range(HEIGHT)]
@@ -83,7 +85,7 @@ def _join(grid: list[list[tuple[str, str]]], chart: LineChart, line: ChartLine, 
     """Dots between a line's points; what another line has drawn stays."""
     columns = len(grid[0])
     places = [chart.place(point.x, point.y) for point in line.points]
-    for (x0, y0), (x1, y1) in zip(places, places[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(places):
         first, last = round(x0 * (columns - 1)), round(x1 * (columns - 1))
         for column in range(first + 1, last):
             share = (column - first) / (last - first)
