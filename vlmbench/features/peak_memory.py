@@ -95,3 +95,4 @@ class PeakOfPart:
         if self._whole is not None and self._part is not None:
             self.bytes = self._part.peak()
             self._whole.end_part(self._part)
+        self._whole = self._part = None

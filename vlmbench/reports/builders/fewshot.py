@@ -25,6 +25,7 @@ NOTE = (
     "which needs no support images. gain: over zero-shot, with the most shots; worst: the lowest draw; below: draws "
     "below zero-shot, of all draws."
 )
+COST_COLUMNS = ("trained", "memory", "images", "texts")
 COSTS = (
     "Costs are of one draw with the most shots. fit s: seconds to learn; trained: numbers that were trained; memory: "
     "the largest in use while it learnt; images, texts: how many went through the image tower and the text tower."
@@ -51,7 +52,9 @@ def fewshot_table(request: TableRequest) -> Table:
     beside = published_rows(curves, shots, numbers, view)
     columns = _columns(shots)
     rows = [*(_row(curve, shots, view) for curve in curves), *beside]
-    notes = [NOTE, COSTS, *([LAST] if any(_last(curve) is not None for curve in curves) else [])]
+    with_costs = not view.columns or any(name.casefold() in COST_COLUMNS for name in view.columns)
+    with_last = any(_last(curve) is not None for curve in curves)
+    notes = [NOTE, *([COSTS] if with_costs else []), *([LAST] if with_last else [])]
     made = arranged(
         Draft(
             "Few-shot transfer",

@@ -59,9 +59,8 @@ def backbone_of(model: ModelInfo) -> str | None:
     ...     ("transformers", "openai/clip-vit-base-patch32"))]
     ['RN50', None, 'ViT-B/32']
     """
-    if model.adapter == "open_clip" and (
-        found := re.fullmatch(r"(RN\w+|ViT-\w-\d+)(?:-quickgelu)?/openai", model.spec)
-    ):
+    own = re.fullmatch(r"(RN\w+|ViT-\w-\d+)(?:-quickgelu)?/openai", model.spec)
+    if model.adapter == "open_clip" and own:
         return re.sub(r"^(ViT-\w)-", r"\1/", own[1])
     if found := re.fullmatch(r"openai/clip-vit-(base|large)-patch(\d+)", model.spec):
         return f"ViT-{found[1][0].upper()}/{found[2]}"

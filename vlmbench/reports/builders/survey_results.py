@@ -55,8 +55,8 @@ class Line:
 
 
 MoreLines = Callable[[Sequence[Question], Sequence[Line], TableRequest], Sequence[Line]]
-"""From the columns, and the lines of published numbers, to lines that are added after the measured ones. It may add notes
-to the published lines."""
+"""From the columns, and the lines of published numbers, to lines that follow the measured ones. It may add notes to the
+published lines."""
 
 
 def no_more(questions: Sequence[Question], printed: Sequence[Line], request: TableRequest) -> Sequence[Line]:

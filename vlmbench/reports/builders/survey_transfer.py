@@ -1,7 +1,8 @@
 """Makes the table of ``vlmbench report transfer``: the survey's Table 9, and what was measured here beside it.
 
 Measured rows stand in groups of their own, one for each track and number of shots. They are ranked with rows of the
-same model, track and shots, and never with published rows. Methods of the survey's Table 4 that do not run here say why.
+same model, track and shots, and never with published rows. Methods of the survey's Table 4 that do not run here say
+why.
 
 The survey is Zhang et al., arXiv 2304.00685.
 """

@@ -53,15 +53,20 @@ class Collected:
     notes: Sequence[str]
 
 
-def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collected:
-    """Read a results folder, without the records' classes, and the cards of what is in it or published."""
+def collect(store: ResultStore, published: Sequence[Published] = (), few_shot: ResultStore | None = None) -> Collected:
+    """Read a results folder, without the records' classes, and the cards of what is in it or published.
+
+    Args:
+        few_shot: another results folder, whose records of adapted models are shown, too.
+    """
     entries = gather(store.summaries())
+    others = Entries() if few_shot is None else gather(few_shot.summaries())
     pairs = _pairs(entries)
     records_of: dict[str, list[Summary]] = defaultdict(list)
     for (model, _), pair in pairs.items():
         records_of[model].extend(pair.records)
     adapted: dict[str, list[Summary]] = defaultdict(list)
-    for record in entries.records:
+    for record in (*entries.records, *others.records):
         if is_adapted(record):
             adapted[record.task.name].append(record)
     names = {model for model, _ in pairs} | {number.model for number in published}
