@@ -51,11 +51,9 @@ def chart_lines(chart: LineChart, width: int) -> list[Drawn]:
     for place, line in enumerate(chart.lines):
         for point in line.points:
             row, column = _row(chart, point.y), _column(chart, point.x, columns)
-            there = grid[row][column][0]
-            own = _letter(place)
-            grid[row][column] = (
-                (_SEVERAL, "") if there.isalpha() or (there == _SEVERAL and there != own) else (own, _look(place))
-            )
+            there, own = grid[row][column][0], _letter(place)
+            others = there == _SEVERAL or (there.isalpha() and there != own)
+            grid[row][column] = (_SEVERAL, "") if others else (own, _look(place))
     drawn: list[Drawn] = [[(chart.title, "title")], [("", "")]]
     named = {0, HEIGHT // 2, HEIGHT - 1}
     for row, cells in enumerate(grid):
