@@ -12,7 +12,6 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.scores import published_datum
 from vlmbench.reports.table_view import TableRow, TableView
 from vlmbench.transfer.asked import ZERO_SHOT
-from vlmbench.wording import counted
 
 SETTINGS = ("few-shot all classes", "zero-shot")
 """The settings of published numbers that answer the question of this table: all classes, learnt and tested."""
@@ -71,7 +70,8 @@ def _row(numbers: Sequence[Published], shots: Sequence[int], view: TableView) ->
     by_shots = {int(number.variant["shots"]): number for number in numbers}
     first = numbers[0]
     draws = {number.variant["seeds"] for number in numbers if "seeds" in number.variant}
-    said = [f"mean of {counted(int(draws.pop()), 'draw')}"] if len(draws) == 1 else []
+    count = int(draws.pop()) if len(draws) == 1 else 0
+    said = [f"mean of {count} draws" if count > 1 else "one draw"] if count else []
     cells: list[Cell] = [
         Label(f"CLIP {first.variant['backbone']}", origin="published"),
         first.task,

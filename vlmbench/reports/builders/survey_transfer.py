@@ -18,7 +18,7 @@ from vlmbench.reports.builders.fewshot import LEAKY, datum
 from vlmbench.reports.builders.survey import Question, SurveyTable
 from vlmbench.reports.builders.survey_results import Line, survey_results_table
 from vlmbench.reports.cells import Score
-from vlmbench.reports.curves import Curve, Point, curves_of
+from vlmbench.reports.curves import Curve, Point, curves_of, in_order
 from vlmbench.reports.published import survey_methods_reasons
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_view import TableView
@@ -110,7 +110,7 @@ def _adapted_lines(questions: Sequence[Question], request: TableRequest) -> list
     view = request.view
     places = {(question.task, question.metric): place for place, question in enumerate(questions)}
     groups: dict[tuple[str, str, int], dict[str, Line]] = {}
-    for curve in curves_of(_with_metric(request.entries.records, places)):
+    for curve in in_order(curves_of(_with_metric(request.entries.records, places))):
         place = places.get((curve.task, curve.metric))
         if place is None or not view.wants_model(curve.model, curve.method):
             continue
