@@ -15,46 +15,20 @@ from typing import TYPE_CHECKING, Any
 from vlmbench.records import Summary
 from vlmbench.registry import load_target
 from vlmbench.reports.builders.fewshot import LEAKY, datum
-from vlmbench.reports.builders.survey import Question, SurveyTable
+from vlmbench.reports.builders.survey import Question
 from vlmbench.reports.builders.survey_results import Line, survey_results_table
 from vlmbench.reports.cells import Score
 from vlmbench.reports.curves import Curve, Point, curves_of, in_order
 from vlmbench.reports.published import survey_methods_reasons
 from vlmbench.reports.registry import TableRequest
 from vlmbench.reports.table_view import TableView
+from vlmbench.reports.tables.transfer import SURVEY
 from vlmbench.transfer.asked import TRACKS, ZERO_SHOT
 
 if TYPE_CHECKING:
     from vlmbench.reports.table_data import Table
 
 NOT_HERE = "does not run here"
-SURVEY = SurveyTable(
-    title="Transfer learning, accuracy in % (the survey's Table 9)",
-    kind="",
-    table="survey-9",
-    questions=(
-        Question("Average", "survey-9-average", "mean"),
-        Question("ImageNet-1k", "imagenet1k", "acc1"),
-        Question("Caltech-101", "caltech101", "acc1"),
-        Question("Pets", "oxford-pets", "acc1"),
-        Question("Cars", "stanford-cars", "acc1"),
-        Question("Flowers-102", "flowers102", "acc1"),
-        Question("Food-101", "food101", "acc1"),
-        Question("Aircraft", "fgvc-aircraft", "acc1"),
-        Question("SUN397", "sun397", "acc1"),
-        Question("DTD", "dtd", "acc1"),
-        Question("EuroSAT", "eurosat", "acc1"),
-        Question("UCF101", "ucf101-frames", "acc1"),
-    ),
-    facts=("setup", "image encoder"),
-    group_by="setup",
-    own_protocols=True,
-    note=(
-        "Best and second best are among rows of one setup; of measured rows, of one model, track and number of shots. "
-        "Measured methods are shown with the most shots that were run, as means over draws; `vlmbench report fewshot` "
-        "shows the others."
-    ),
-)
 
 
 def transfer_table(request: TableRequest) -> Table:

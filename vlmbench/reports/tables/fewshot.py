@@ -8,6 +8,6 @@ TABLE = ReportTable(
     "vlmbench.reports.builders.fewshot:fewshot_table",
     NUMBERS | {"against", "curve"},
     needs_records=True,
-    place=13,
+    place=16,
     adapted=True,
 )
