@@ -178,7 +178,9 @@ V = TypeVar("V", str, int)
 
 
 def _several(value: V | Iterable[V]) -> tuple[V, ...]:
-    return (value,) if isinstance(value, str | int) else tuple(_plain(each) for each in value)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return (value,)
+    return tuple(_plain(each) for each in value)
 
 
 _SETTINGS = {spec.name for spec in fields(RunRequest)} - {

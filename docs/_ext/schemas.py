@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vlmbench import records
+from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.remarks.base import Remark
 
 PARTS: tuple[tuple[str, str, type[Any]], ...] = (
@@ -24,6 +25,8 @@ PARTS: tuple[tuple[str, str, type[Any]], ...] = (
     ("Dataset", "task.dataset", records.DatasetInfo),
     ("Metric", "metrics.NAME", records.MetricValue),
     ("Class", "per_class[]", records.ClassResult),
+    ("Transfer", "transfer", TransferInfo),
+    ("Cost of transfer", "transfer.cost", TransferCost),
     ("Predictions", "predictions", records.Predictions),
     ("Run", "run", records.RunInfo),
     ("Cache", "run.cache", records.CacheUse),
@@ -74,7 +77,7 @@ def kind(part: type[Any], name: str, default: object) -> str:
     text = next(written[name] for written in map(written_types, part.__mro__) if name in written)
     text = re.sub(r"^Annotated\[(.+?), AfterValidator\(bounded\)\]$", r"\1", text)
     text = re.sub(r"Literal\[([^\]]+)\]", lambda found: found[1].replace(", ", " | ").replace("'", '"'), text)
-    text = text.replace("_Number", "float").replace("Count", "int").replace("Reason", "str")
+    text = text.replace("FiniteNumber", "float").replace("Count", "int").replace("Reason", "str")
     stated = f", by default {default}" if default not in (None, "", (), [], {}) else ""
     return re.sub(r"([\\*_\[\]<>|])", r"\\\1", text + stated)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_pictures import pictures
 from toy_adapter import FlawedToy, toy
-from transfer.pictures import pictures
 
 from vlmbench.data.base import Chosen, Sample
 from vlmbench.errors import DataError, NonFiniteFeaturesError, TransferError

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 import pytest
-from transfer.pictures import pictures
+from small_pictures import pictures
 
 from vlmbench.data.base import Chosen, content_sha256
 from vlmbench.errors import DataError, UsageError, VlmbenchError

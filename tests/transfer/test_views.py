@@ -9,8 +9,8 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from small_pictures import picture, pictures
 from toy_adapter import toy
-from transfer.pictures import picture, pictures
 
 from vlmbench.data.base import Chosen
 from vlmbench.features.engine import FeatureEngine

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cards import ROLES, Role
 from vlmbench.cli.console import hint_lines, print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.files import size_text
@@ -17,6 +16,7 @@ from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted, listed
 
 if TYPE_CHECKING:
+    from vlmbench.cards import Role
     from vlmbench.data.hub.fetch import FetchPlan, TaskOutcome, TaskPlan
     from vlmbench.run.prepare import ModelOutcome
 
@@ -86,7 +86,7 @@ def fetch(
     for task in plan.tasks:
         _print_notes(task.name, task.notes)
     if others := roles_left_out(wanted):
-        every = ",".join(role for role in ROLES if role in (*asked, *others))
+        every = ",".join(dict.fromkeys((*asked, *others)))
         print_note(f"{listed(others)} data is not fetched: run with `--roles {every}` to adapt models with it")
     if dry_run:
         _leave_dry(plan, as_json=as_json)
@@ -111,6 +111,8 @@ def _roles(text: str) -> tuple[Role, ...]:
     Raises:
         UsageError: one of them is not a role.
     """
+    from vlmbench.cards import ROLES
+
     named = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in named if name not in ROLES]
     if unknown or not named:

@@ -23,6 +23,10 @@ class TransferCost(Part):
     """How many images the method sends through the image tower to learn, whether their features were cached or not."""
     text_passes: Count = 0
     """How many texts it sends through the text tower, prompts included, whether they were cached or not."""
+    test_image_passes: Count = 1
+    """How many images go through the image tower for each test image."""
+    test_text_passes: Count = 0
+    """How many texts go through the text tower for each test image."""
     other_models: list[str] = []
     """Other models that it used."""
 
@@ -50,10 +54,12 @@ class TransferInfo(Part):
     zero_shot: dict[str, float | None] = {}
     """Each metric of the same prompts and test images without the method: where the gain starts."""
     last_step: dict[str, float | None] | None = None
-    """Each metric with the settings and step that a run without validation ends with; None: there is no difference."""
+    """Each metric with the same settings after the last step; None: that step was chosen, or there are no steps."""
     step: Count | None = None
     """The step that validation chose, from 1; None: the last one."""
     steps: Count = 0
     """How many steps were taken; 0: the method takes none."""
+    other_weights: dict[str, str] = {}
+    """The hash of the weights of each other model that it used."""
     cost: TransferCost
     """What it cost."""

@@ -42,7 +42,7 @@ class LineChart:
         x_title: the title of the axis.
         ticks: values of x that are named, with their names.
         lines: the lines.
-        level: a horizontal line, such as zero-shot; None: there is none.
+        level: a horizontal line, such as zero-shot; None: no such line is drawn.
         level_name: its name.
         intervals: whether there is room for the points' intervals.
     """

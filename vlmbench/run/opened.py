@@ -9,6 +9,7 @@ from pathlib import Path
 from vlmbench.asked import other_size
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import ImageDataset, SourceContext
+from vlmbench.data.contents import ContentHashes
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import Remark, gathered_remarks, say
@@ -44,6 +45,7 @@ def open_task(
     offline: bool = False,
     objects: Mapping[str, ImageDataset] | None = None,
     shared: MutableMapping[Hashable, SharedDatasets] | None = None,
+    contents: ContentHashes | None = None,
 ) -> OpenedTask:
     """Open the data of the roles that the question needs, and make the question.
 
@@ -51,11 +53,14 @@ def open_task(
         objects: datasets in memory, by the location in their card's source.
         shared: data that is open already, by task and roles. What is opened here is added, so that the questions of
             one task to many methods and draws open it once.
+        contents: content hashes that are known.
     """
     context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
     with gathered_remarks(WARNING) as said:
         try:
-            datasets = _shared(card, needed_roles(plugin, card, options), context, {} if shared is None else shared)
+            datasets = _shared(
+                card, needed_roles(plugin, card, options), context, {} if shared is None else shared, contents
+            )
             question = plugin.ask(card, datasets, options)
         except Exception as error:  # a bug in a source fails its task, not the run
             return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said.remarks))
@@ -63,12 +68,17 @@ def open_task(
 
 
 def _shared(
-    card: TaskCard, roles: tuple[Role, ...], context: SourceContext, shared: MutableMapping[Hashable, SharedDatasets]
+    card: TaskCard,
+    roles: tuple[Role, ...],
+    context: SourceContext,
+    shared: MutableMapping[Hashable, SharedDatasets],
+    contents: ContentHashes | None,
 ) -> SharedDatasets:
     key = card.name, roles
     if key not in shared:
         opened = {role: _open_role(card, role, context) for role in roles}
-        shared[key] = SharedDatasets({role: dataset for role, dataset in opened.items() if dataset is not None})
+        there = {role: dataset for role, dataset in opened.items() if dataset is not None}
+        shared[key] = SharedDatasets(there, contents)
     if "val" in roles and "val" not in shared[key]:
         say(
             VAL_ABSENT,

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from vlmbench.cards import ModelCard, TaskCard
+from vlmbench.data.contents import ContentHashes
 from vlmbench.data.memory.given import GivenTask
 from vlmbench.data.open import checked_source
 from vlmbench.errors import CardError, UsageError
+from vlmbench.features.cache.files import index_folder
 from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models.memory.given import GivenModel
@@ -20,11 +22,13 @@ from vlmbench.registry import did_you_mean
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
 from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
-from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, resolve_models
+from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, other_card, resolve_models
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import SharedDatasets, TaskOptions, TaskPlugin, check_transfer
+from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.base import other_models
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,12 @@ def make_plan(request: RunRequest) -> Plan:
     for task in asked:
         if task.broken is None:
             check_task(task.card, plugins[task.card.name], task.options)
+            for name in other_models(METHODS.get(task.options.transfer.method), task.options.transfer.options):
+                ADAPTERS.get(other_card(name, objects).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
     shared: dict[Hashable, SharedDatasets] = {}
+    contents = ContentHashes(index_folder(request.use_cache and not request.force))
     return Plan(
         models,
         tuple(
@@ -150,6 +157,7 @@ def make_plan(request: RunRequest) -> Plan:
                 offline=request.offline,
                 objects=datasets,
                 shared=shared,
+                contents=contents,
             )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)

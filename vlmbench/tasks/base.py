@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from vlmbench.cards import Role, TaskCard, check_templates
 from vlmbench.data.base import Chosen, ClipDataset, ImageDataset, TargetKind
+from vlmbench.data.contents import ContentHashes
 from vlmbench.errors import CardError, DataError, UnknownNameError, UsageError, VlmbenchError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.markup import is_blank
@@ -128,12 +129,12 @@ class SharedDatasets(dict[Role, ImageDataset]):
     """Data that several questions on one task share.
 
     Attributes:
-        hashes: the content hashes that are known, by dataset and index.
+        contents: the content hashes of their samples.
     """
 
-    def __init__(self, datasets: Mapping[Role, ImageDataset]) -> None:
+    def __init__(self, datasets: Mapping[Role, ImageDataset], contents: ContentHashes | None = None) -> None:
         super().__init__(datasets)
-        self.hashes: dict[tuple[int, int], str] = {}
+        self.contents = contents or ContentHashes()
 
 
 class Question(Protocol):
@@ -160,6 +161,14 @@ class UsesOtherRoles(Protocol):
 
     other_data: Mapping[Role, Chosen]
     """The samples of each other role."""
+
+
+@runtime_checkable
+class UsesOtherModels(Protocol):
+    """Implemented by questions whose answer uses other models beside the one that is asked."""
+
+    other_models: Sequence[str]
+    """Their names, as ``-m`` takes them."""
 
 
 @runtime_checkable

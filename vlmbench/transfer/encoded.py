@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlmbench.data.base import Chosen
+from vlmbench.data.base import Chosen, ImageDataset
 from vlmbench.errors import DataError, TransferError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
@@ -34,12 +34,14 @@ class Encoded:
         views: (V, N, D) float32, unit length.
         contents: the hex content hash of each sample, by its index.
         bad: the samples that were left out.
+        dataset: where the samples are from.
     """
 
     indices: Sequence[int]
     views: Tensor
     contents: Mapping[int, str]
     bad: Sequence[BadSample]
+    dataset: ImageDataset
 
     @property
     def features(self) -> Tensor:
@@ -65,13 +67,13 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
         BadSampleError: an image cannot be read, and ``--skip-bad`` is off.
         DataError: with ``--skip-bad``, an image of a support set cannot be read.
     """
-    digest = sha256(np.asarray(chosen.indices, dtype=np.int64).tobytes()).hexdigest()
-    key = ("encoded", id(chosen.dataset), digest, views)
+    key = ("encoded", *memory_key(chosen), views)  # the value keeps the dataset, so that its id stays its own
     found = engine.memory.get(key)
     if found is None:
-        found = engine.memory[key] = _encode(engine, chosen, views)
+        found = _encode(engine, chosen, views)
+        engine.memory.put(key, found, found.views.numel() * found.views.element_size())
     else:
-        engine.tally.bad += found.bad
+        engine.tally.bad += [bad for bad in found.bad if bad not in engine.tally.bad]
         engine.tally.hits += len(found.indices) * views
     if len(found.indices) < len(chosen.indices) and all_of:
         there = frozenset(found.indices)
@@ -81,6 +83,11 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
             hint="Remove or mend them: every method must learn from the same images.",
         )
     return cast(Encoded, found)
+
+
+def memory_key(chosen: Chosen) -> tuple[int, str]:
+    """The part of a key of the engine's memory that says which samples of which dataset are meant."""
+    return id(chosen.dataset), sha256(np.asarray(chosen.indices, dtype=np.int64).tobytes()).hexdigest()
 
 
 def _encode(engine: FeatureEngine, chosen: Chosen, views: int) -> Encoded:
@@ -98,11 +105,12 @@ def _encode(engine: FeatureEngine, chosen: Chosen, views: int) -> Encoded:
         kept = [index for index in chosen.indices if index in features]
         rows = [features[index] for index in kept]
         stacked = torch.stack(rows)[None] if rows else torch.empty(1, 0, engine.encoders.embedding_dim)
-        return Encoded(kept, stacked, {index: contents[index] for index in kept}, said)
+        return Encoded(kept, stacked, {index: contents[index] for index in kept}, said, chosen.dataset)
     places = [place for place in range(len(chosen.indices)) if all(place * views + v in features for v in range(views))]
     stacked = torch.stack([torch.stack([features[place * views + view] for place in places]) for view in range(views)])
     kept = [chosen.indices[place] for place in places]
-    return Encoded(kept, stacked, {chosen.indices[place]: contents[place * views] for place in places}, said)
+    hashes = {chosen.indices[place]: contents[place * views] for place in places}
+    return Encoded(kept, stacked, hashes, said, chosen.dataset)
 
 
 def labels_of(chosen: Chosen) -> Tensor:

@@ -1,7 +1,8 @@
-"""Methods that learn from features: :class:`FeatureMethod`, which every such method in ``methods/`` is one of.
+"""Methods that learn from features: :class:`FeatureMethod`, which every such method is one of.
 
 A method is two functions on tensors: ``learn`` learns from all draws at once, and ``heads`` makes a classifier of each.
-This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN.
+This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN. The
+methods are in ``methods/features/``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from vlmbench.data.base import Chosen
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.prompts import PromptSet
@@ -91,6 +93,11 @@ def unwatched(step: int, learnt: Callable[[], Any]) -> None:
     """A :data:`Watch` that keeps nothing."""
 
 
+def own_views(engine: FeatureEngine, chosen: Chosen, options: MethodOptions, views: int) -> Tensor:
+    """(V, N, D): V views of each of N images."""
+    return encoded(engine, chosen, views=views).views
+
+
 @dataclass(frozen=True)
 class FeatureMethod(Generic[OptionsT, S]):
     """See :class:`~vlmbench.transfer.base.TransferMethod`.
@@ -103,7 +110,9 @@ class FeatureMethod(Generic[OptionsT, S]):
         late: settings that ``heads`` alone uses.
         parameters: how many numbers ``learn`` trains for each draw; None: none.
         steps: how many steps ``learn`` takes; None: it takes none, and never calls its ``watch``.
-        classes_from_texts: ``heads`` can score other classes, given their texts.
+        read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
+        beside: the names of other models that ``read`` uses.
+        settled: values of settings that the method takes from the data of one draw.
     """
 
     name: str
@@ -119,6 +128,14 @@ class FeatureMethod(Generic[OptionsT, S]):
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = True
+    read: Callable[[FeatureEngine, Chosen, OptionsT, int], Tensor] = own_views
+    beside: Callable[[OptionsT], tuple[str, ...]] | None = None
+    settled: Callable[[FeatureData, OptionsT], Mapping[str, Any]] | None = None
+
+    def other_models(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """See :class:`~vlmbench.transfer.base.UsesOtherModels`."""
+        return self.beside(settle_options(self.name, self.options, options)) if self.beside else ()
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
@@ -136,17 +153,28 @@ class FeatureMethod(Generic[OptionsT, S]):
             TransferError: something became NaN or infinite.
         """
         settled = settle_options(self.name, self.options, options)
-        data = feature_data(engine, supports, prompts, views=getattr(settled, "views", 1))
+        found: list[Fitted | None] = [None] * len(supports)
+        for places in _of_one_size(supports):  # draws of other sizes cannot share a tensor
+            fitted = self._fit([supports[place] for place in places], engine, prompts, settled)
+            for place, own in zip(places, fitted, strict=True):
+                found[place] = own
+        return [fitted for fitted in found if fitted is not None]
+
+    def _fit(
+        self, supports: Sequence[FewShot], engine: FeatureEngine, prompts: PromptSet, settled: OptionsT
+    ) -> list[Fitted]:
+        """Learn from draws of one size at the same time."""
+        views = getattr(settled, "views", 1)
+        data = feature_data(engine, supports, prompts, lambda chosen: self.read(engine, chosen, settled, views))
         best = [_Best() for _ in supports]
         validation = [
-            None if support.val is None else (encoded(engine, support.val).features, labels_of(support.val))
+            None if support.val is None else (self.read(engine, support.val, settled, 1)[0], labels_of(support.val))
             for support in supports
         ]
         watched = any(images is not None for images in validation)
         early = self.early if watched else {}
         late = self.late if watched else {}
-        last: list[Classifier] = []
-        for chosen in _grid(early, settled):
+        for chosen in combinations(early, settled):
             asked = settled.model_copy(update=chosen)
 
             def watch(
@@ -156,11 +184,13 @@ class FeatureMethod(Generic[OptionsT, S]):
                     self._compare(best, learnt(), data, asked, chosen, late, validation, step)
 
             learnt = self.learn(data, asked, watch)
-            last = list(self.heads(learnt, data, asked))
             if not watched or self.steps is None:
                 self._compare(best, learnt, data, asked, chosen, late, validation, None)
-        tried = len(_grid(early, settled)) * len(_grid(late, settled))
-        return [self._fitted(found, data, settled, tried, last[draw]) for draw, found in enumerate(best)]
+            for draw, own in enumerate(best):
+                if own.step is not None and own.chosen.items() >= chosen.items():
+                    own.last = self.heads(learnt, data, own.options)[draw]
+        tried = len(combinations(early, settled)) * len(combinations(late, settled))
+        return [self._fitted(own, data, draw, tried) for draw, own in enumerate(best)]
 
     def _compare(
         self,
@@ -174,7 +204,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         step: int | None,
     ) -> None:
         """Keep, for each draw, the first of the classifiers with the most right answers to its validation images."""
-        for settings in _grid(late, asked):
+        for settings in combinations(late, asked):
             final = asked.model_copy(update=settings)
             heads = self.heads(learnt, data, final)
             for draw, (head, images) in enumerate(zip(heads, validation, strict=True)):
@@ -182,7 +212,7 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if best[draw].classifier is None or right > best[draw].right:
                     best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
 
-    def _fitted(self, best: _Best, data: FeatureData, settled: OptionsT, tried: int, last: Classifier) -> Fitted:
+    def _fitted(self, best: _Best, data: FeatureData, draw: int, tried: int) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
@@ -191,10 +221,11 @@ class FeatureMethod(Generic[OptionsT, S]):
             for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
             chosen=best.chosen,
             tried=tried,
-            last=last if moved or best.chosen else None,
+            last=best.last if moved else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
+            settled=self.settled(data.of(draw), best.options) if self.settled else {},
         )
 
     def _for_classes(self, best: _Best, data: FeatureData) -> Callable[[FeatureEngine, PromptSet], Classifier]:
@@ -207,7 +238,7 @@ class FeatureMethod(Generic[OptionsT, S]):
 
 @dataclass
 class _Best:
-    """The best setting of one draw so far."""
+    """The best setting of one draw so far, and ``last``, the classifier of the last step with the same setting."""
 
     right: int = -1
     classifier: Classifier | None = None
@@ -216,6 +247,7 @@ class _Best:
     options: Any = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
+    last: Classifier | None = None
 
     def keep(
         self,
@@ -232,7 +264,15 @@ class _Best:
         self.options, self.chosen, self.step = options, chosen, step
 
 
-def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
+def _of_one_size(supports: Sequence[FewShot]) -> list[list[int]]:
+    """The places of draws with equally many support images. A draw has fewer if images of it are test images too."""
+    found: dict[int, list[int]] = {}
+    for place, support in enumerate(supports):
+        found.setdefault(0 if support.train is None else len(support.train.indices), []).append(place)
+    return list(found.values())
+
+
+def combinations(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
     """Every combination of settings. A setting that the user gave is not searched."""
     searched = {name: values for name, values in settings.items() if name not in asked.model_fields_set}
     return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]
@@ -254,12 +294,16 @@ def text_features(engine: FeatureEngine, prompts: PromptSet) -> tuple[Tensor, Te
 
 
 def feature_data(
-    engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, *, views: int = 1
+    engine: FeatureEngine,
+    supports: Sequence[FewShot],
+    prompts: PromptSet,
+    read: Callable[[Chosen], Tensor] | None = None,
 ) -> FeatureData:
     """Encode the support images and the prompts.
 
     Args:
-        views: V. View 0 is the image as the model's transform gives it; the others are random crops, drawn by seed.
+        read: encodes images to (V, N, …). View 0 is the image as the model's transform gives it; the others are random
+            crops, drawn by content. None: (1, N, D), the images alone.
 
     Raises:
         UsageError: there is no support set, or fewer than two classes.
@@ -273,7 +317,7 @@ def feature_data(
     images, labels = [], []
     for support in supports:
         assert support.train is not None
-        images.append(encoded(engine, support.train, views=views).views)
+        images.append(encoded(engine, support.train).views if read is None else read(support.train))
         labels.append(labels_of(support.train))
     data = FeatureData(
         torch.stack(images),

@@ -9,8 +9,8 @@ from itertools import product
 from typing import Any
 
 import pytest
+from small_pictures import pictures
 from toy_adapter import toy
-from transfer.pictures import pictures
 
 from vlmbench.cards import Role, SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
@@ -35,7 +35,12 @@ DATA: dict[Role, ToyImages] = {
     for start, role in enumerate(("test", "train", "val"))
     for start in (1000 * start,)  # no image is in two roles
 }
-LABELLED = [name for name in METHODS if learns_from(METHODS.get(name)) == "labels" and name != "zero-shot"]
+LABELLED = [
+    name
+    for name in METHODS
+    if learns_from(METHODS.get(name)) == "labels" and not METHODS.get(name).needs and name != "zero-shot"
+]
+"""The toy encodes images and texts, and has no other capability."""
 
 
 def permuted(data: ToyImages) -> ToyImages:

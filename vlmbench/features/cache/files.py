@@ -29,6 +29,11 @@ def cache_root() -> Path:
     return user_path(own) if own else cache_folder("vlmbench")
 
 
+def index_folder(use_cache: bool = True) -> Path | None:
+    """The folder of what is known about data, content by content; None without a cache."""
+    return cache_root() / "fingerprints" if use_cache else None
+
+
 def features_folder(root: Path | None = None) -> Path:
     """The folder of the features in a cache. Without a root it is in :func:`cache_root`."""
     return (root or cache_root()) / "features"

@@ -25,10 +25,11 @@ NOTE = (
     "which needs no support images. gain: over zero-shot, with the most shots; worst: the lowest draw; below: draws "
     "below zero-shot, of all draws."
 )
-COST_COLUMNS = ("trained", "memory", "images", "texts")
+COST_COLUMNS = ("trained", "memory", "images", "texts", "test images", "test texts")
 COSTS = (
     "Costs are of one draw with the most shots. fit s: seconds to learn; trained: numbers that were trained; memory: "
-    "the largest in use while it learnt; images, texts: how many went through the image tower and the text tower."
+    "the largest in use while it learnt; images, texts: how many went through the image tower and the text tower to "
+    "learn; test images, test texts: how many more of them to answer."
 )
 LAST = "last step: what the method ends with without validation, with the most shots."
 
@@ -87,6 +88,8 @@ def _columns(shots: Sequence[int]) -> list[Column]:
         Column("memory", "right", spare=7),
         Column("images", "right", spare=9),
         Column("texts", "right", spare=10),
+        Column("test images", "right", spare=11),
+        Column("test texts", "right", spare=12),
         Column("other models", spare=8),
     ]
 
@@ -97,6 +100,8 @@ def _unused(curves: Sequence[Curve]) -> frozenset[str]:
     filled = {
         "last step": any(_last(curve) is not None for curve in curves),
         "memory": any(cost.peak_bytes is not None for cost in costs),
+        "test images": any(cost.test_image_passes for cost in costs),
+        "test texts": any(cost.test_text_passes for cost in costs),
         "other models": any(cost.other_models for cost in costs),
     }
     return frozenset(name for name, has in filled.items() if not has)
@@ -142,6 +147,8 @@ def _costs(point: Point) -> list[Cell]:
         f"{max(peaks) / 2**20:,.0f} MiB" if peaks else DASH,
         f"{max(cost.image_passes for cost in costs):,}",
         f"{max(cost.text_passes for cost in costs):,}",
+        f"{max(cost.test_image_passes for cost in costs):,}",
+        f"{max(cost.test_text_passes for cost in costs):,}",
         listed(others, most=2) if others else "",
     ]
 
@@ -185,6 +192,8 @@ def datum(curve: Curve, point: Point) -> dict[str, object]:
         "peak_bytes": max(peaks) if peaks else None,
         "image_passes": max(cost.image_passes for cost in costs),
         "text_passes": max(cost.text_passes for cost in costs),
+        "test_image_passes": max(cost.test_image_passes for cost in costs),
+        "test_text_passes": max(cost.test_text_passes for cost in costs),
         "other_models": ";".join(dict.fromkeys(name for cost in costs for name in cost.other_models)),
         "leaky": curve.track == "leaky",
     }

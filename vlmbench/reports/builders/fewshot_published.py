@@ -20,7 +20,7 @@ SPLITS = (
     "Published numbers are accuracies on CoOp's splits, each with its authors' own draws and way to choose settings. "
     "They are never ranked, and are not comparable with other splits."
 )
-_EMPTY_AT_THE_END = 10
+_EMPTY_AT_THE_END = 12
 """The columns after those of shots."""
 
 

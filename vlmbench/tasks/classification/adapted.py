@@ -30,7 +30,16 @@ from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.classification.support import Drawn, SupportData
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
-from vlmbench.transfer.base import Classifier, FewShot, StatesOptions, TransferMethod, lacks_needs, learns_from
+from vlmbench.transfer.base import (
+    Classifier,
+    FewShot,
+    FitsDraws,
+    StatesOptions,
+    TransferMethod,
+    lacks_needs,
+    learns_from,
+    other_models,
+)
 from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.fitting import Fit, fit_draws, zero_shot_of
 from vlmbench.transfer.inputs import inputs
@@ -69,6 +78,11 @@ class AdaptedQuestion:
         if not isinstance(self.method, StatesOptions):
             return dict(self.asked.options)
         return settle_options(self.asked.method, self.method.options, self.asked.options).model_dump(mode="json")
+
+    @property
+    def other_models(self) -> Sequence[str]:
+        """See :class:`~vlmbench.tasks.base.UsesOtherModels`."""
+        return other_models(self.method, self.asked.options)
 
     @property
     def support(self) -> FewShot:
@@ -119,7 +133,7 @@ class AdaptedQuestion:
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, scored, self.seed)
             per_class = class_results(scored, self.prompts.class_names)
-            info = self._info(fit, support, metric_values(self.card.metrics, start, self.seed))
+            info = self._info(engine, fit, support, metric_values(self.card.metrics, start, self.seed))
             if fit.fitted.last is not None:
                 ended = self._scored(fit.fitted.last, inputs(engine, test, self.method, self.settings))
                 last = metric_values(self.card.metrics, ended, self.seed)
@@ -146,9 +160,10 @@ class AdaptedQuestion:
         asked, settings = self.asked, json.dumps(self.settings, sort_keys=True, default=str)
         data = id(self.dataset), self.card.name, self.prompts_sha256
         key = "fit", *data, asked.method, asked.shots, asked.track, settings
-        known: dict[int, Fit] = engine.memory.setdefault(key, {})
+        known: dict[int, Fit] = engine.memory.get(key) or engine.memory.put(key, {}, 0)
         if self.asked.draw not in known:
-            draws = sorted({self.asked.draw, *self.asked.together})
+            at_once = isinstance(self.method, FitsDraws) and self.method.at_once
+            draws = sorted({self.asked.draw, *self.asked.together}) if at_once else [self.asked.draw]
             try:
                 known.update(zip(draws, self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
@@ -186,9 +201,11 @@ class AdaptedQuestion:
         table = prediction_table(scored, self.dataset, own_scale=scored.logit_scale != engine.encoders.logit_scale)
         return table.append_column("zero_shot", pa.array(start.top[:, 0], pa.int32()))
 
-    def _info(self, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]) -> TransferInfo:
+    def _info(
+        self, engine: FeatureEngine, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]
+    ) -> TransferInfo:
         fitted, prompts = fit.fitted, len(self.prompts.prompts)
-        learnt = 0 if support.train is None else len(support.train.indices)
+        encoded_once = 0 if support.train is None or self.method.reads == "pixels" else len(support.train.indices)
         views = int(self.settings.get("views", 1))
         return TransferInfo(
             method=self.asked.method,
@@ -196,20 +213,23 @@ class AdaptedQuestion:
             track=self.asked.track,
             shots=self.asked.shots,
             draw=self.asked.draw,
-            options={**self.settings, **fitted.chosen},
+            options={**self.settings, **fitted.settled, **fitted.chosen},
             chosen=dict(fitted.chosen),
             tried=fitted.tried,
             zero_shot=values_of(start),
             step=fitted.step,
             steps=fitted.steps,
+            other_weights={name: engine.other(name).model.identity.weights_sha256 for name in self.other_models},
             cost=TransferCost(
                 fit_seconds=round(fit.seconds, 4),
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
                 peak_bytes=fit.peak_bytes,
-                image_passes=learnt * views + fitted.image_passes,
+                image_passes=encoded_once * views + fitted.image_passes,
                 text_passes=prompts + fitted.text_passes,
-                other_models=list(fitted.other_models),
+                test_image_passes=fitted.test_image_passes,
+                test_text_passes=fitted.test_text_passes,
+                other_models=list(self.other_models),
             ),
         )
 

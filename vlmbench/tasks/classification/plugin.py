@@ -10,6 +10,7 @@ from typing import Any
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset, TargetKind
+from vlmbench.data.contents import ContentHashes
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
@@ -153,8 +154,8 @@ class Classification:
         """The question to a model that a transfer method adapts. Draws that cannot be made are refused."""
         data, dataset = None, datasets["test"]
         if needs_support(options.transfer):
-            hashes = datasets.hashes if isinstance(datasets, SharedDatasets) else {}
-            data = support_data(card, datasets, prompts.class_names, Chosen(dataset, indices), hashes)
+            contents = datasets.contents if isinstance(datasets, SharedDatasets) else ContentHashes()
+            data = support_data(card, datasets, prompts.class_names, Chosen(dataset, indices), contents)
             data.check(options.transfer)
         return AdaptedQuestion(
             card=card,

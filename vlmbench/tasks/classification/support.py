@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vlmbench.cards import Role, TaskCard
-from vlmbench.data.base import Chosen, ImageDataset, content_sha256
+from vlmbench.data.base import Chosen, ImageDataset
+from vlmbench.data.contents import ContentHashes
 from vlmbench.errors import DataError, LabelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import SUPPORT_OVERLAP
@@ -53,7 +54,7 @@ class SupportData:
         test: the scored samples, which no support set may have.
         train: the images to learn from.
         val: the images to choose settings with; None: the rest of ``train``.
-        hashes: content hashes that are known, by role and index; questions of one task share them.
+        contents_known: content hashes of samples; questions of one task share them.
     """
 
     task: str
@@ -61,7 +62,7 @@ class SupportData:
     test: Chosen
     train: Pools
     val: Pools | None
-    hashes: MutableMapping[tuple[int, int], str] = field(default_factory=dict)
+    contents_known: ContentHashes = field(default_factory=ContentHashes)
 
     def check(self, asked: TransferAsked) -> None:
         """Refuse a draw that cannot be made, before any image is read.
@@ -103,6 +104,7 @@ class SupportData:
             passed += [chosen.dataset.samples[index].id for index in double_val] if chosen is not None else []
             train = train.without(double if val is not None else [*double, *double_val])
             val = None if val is None else val.without(double_val)
+        self.contents_known.keep()
         return Drawn(found, tuple(passed))
 
     def contents(self, chosen: Chosen) -> Mapping[int, str]:
@@ -111,10 +113,7 @@ class SupportData:
 
     def content(self, dataset: ImageDataset, index: int) -> str:
         """The hex content hash of one sample. Each is read once."""
-        key = id(dataset), index
-        if key not in self.hashes:
-            self.hashes[key] = content_sha256(dataset, index)
-        return self.hashes[key]
+        return self.contents_known.get(dataset, index)
 
 
 def support_data(
@@ -122,7 +121,7 @@ def support_data(
     datasets: Mapping[Role, ImageDataset],
     class_names: Sequence[str],
     test: Chosen,
-    hashes: MutableMapping[tuple[int, int], str],
+    contents: ContentHashes,
 ) -> SupportData:
     """Sort the train and val data by class.
 
@@ -136,7 +135,7 @@ def support_data(
             f"task {card.name!r} names no train data, and a transfer method learns from it",
             hint="Name its sources in the card, under `train:`.",
         )
-    return SupportData(card.name, class_names, test, pools["train"], pools.get("val"), hashes)
+    return SupportData(card.name, class_names, test, pools["train"], pools.get("val"), contents)
 
 
 def _pools(card: TaskCard, role: Role, datasets: Mapping[Role, ImageDataset], class_names: Sequence[str]) -> Pools:
