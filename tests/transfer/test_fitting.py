@@ -31,6 +31,10 @@ class Alone:
 
 @dataclass(frozen=True)
 class Together:
+    """A method that learns from all draws at once."""
+
+    at_once: bool = True
+
     def fit_draws(
         self, engine: Any, supports: Sequence[FewShot], prompts: Any, options: Mapping[str, Any]
     ) -> list[Fitted]:
@@ -55,5 +59,6 @@ def test_the_peak_is_that_of_learning_and_the_pair_s_peak_is_not_lost() -> None:
     assert fit(Together())[0].peak_bytes < whole
 
 
-def test_without_a_measurement_of_the_run_there_is_no_peak() -> None:
+def test_without_a_measurement_of_the_run_there_is_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlmbench.features.peak_memory._newest", None)
     assert [each.peak_bytes for each in fit(Alone())] == [None, None]
