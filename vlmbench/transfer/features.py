@@ -255,10 +255,7 @@ class FeatureMethod(Generic[OptionsT, S]):
     def _for_classes(
         self, learnt: S, options: OptionsT, draw: int, data: FeatureData
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
-        draws, views, _, width = data.images.shape
-        without = replace(
-            data, images=data.images.new_empty(draws, views, 0, width), labels=data.labels.new_empty(draws, 0)
-        )
+        without = replace(data, images=data.images[:, :, :0], labels=data.labels[:, :0])
 
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
