@@ -181,7 +181,7 @@ class AdaptedQuestion:
 
     def unsupported(self, model: Model) -> str | None:
         """A model needs features of whole images and texts, and what its transfer method asks of it."""
-        return lacks_encoders(model) or lacks_needs(self.method, model)
+        return lacks_encoders(model) or lacks_needs(self.method, model, self.asked.options)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Fit, freeze, and only then read the test images."""
