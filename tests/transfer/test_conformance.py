@@ -16,7 +16,7 @@ from vlmbench.testing import ConformanceError, check_transfer
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.base import FewShot, Fitted, LearnsFrom, LinearClassifier, MethodOptions, StatesOptions
 from vlmbench.transfer.features import FeatureMethod
-from vlmbench.transfer.methods.nearest_mean import METHOD as NEAREST_MEAN
+from vlmbench.transfer.methods.features.nearest_mean import METHOD as NEAREST_MEAN
 
 BUILT_IN = [name for name in METHODS if isinstance(METHODS.get(name), FeatureMethod)]
 
@@ -51,6 +51,7 @@ class Broken:
     needs: frozenset[type] = frozenset()
     reads: str = "features"
     scores_new_classes: bool = False
+    at_once: bool = True
 
     def fit(self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]) -> Any:
         return self.fit_draws(engine, [support], prompts, options)[0].classifier

@@ -17,11 +17,14 @@ from torch import Tensor
 
 from vlmbench.data.base import ImageDataset
 from vlmbench.data.shown import AnnotatedSize
+from vlmbench.errors import UsageError
 from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.decoded import Picture, Truth, stream_pictures
 from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
+from vlmbench.features.images.prepared import prepared_images
+from vlmbench.features.images.read import Ready
 from vlmbench.features.images.stream import encode_images
 from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import forward_pass
@@ -47,6 +50,7 @@ class FeatureEngine:
         tally: counts and times of the images so far.
         text_use: how many prompts' features came from the cache, and how many were computed.
         memory: what is asked for again and again with this model, such as the features of a test set.
+        others: gives an engine of another model by its name; None: no other model can be loaded here.
     """
 
     model: Model
@@ -56,6 +60,24 @@ class FeatureEngine:
     tally: ImageTally = field(default_factory=ImageTally)
     text_use: CacheUse = field(default_factory=CacheUse)
     memory: FeatureMemory = field(default_factory=FeatureMemory)
+    others: Callable[[str], FeatureEngine] | None = None
+
+    def other(self, name: str) -> FeatureEngine:
+        """An engine of another model, with the same settings. It counts its own images.
+
+        Args:
+            name: as ``-m`` takes it.
+
+        Raises:
+            UsageError: this engine cannot load other models.
+            VlmbenchError: the model cannot be loaded.
+        """
+        if self.others is None:
+            raise UsageError(
+                f"the model {name!r} cannot be loaded beside {self.model.card.name}: this engine has no loader",
+                hint="Use `vlmbench run` or vlmbench.evaluate, or give the engine `others`.",
+            )
+        return self.others(name)
 
     def timed(self, stage: str) -> AbstractContextManager[None]:
         """Add the time that the block takes to a stage."""
@@ -127,6 +149,13 @@ class FeatureEngine:
         with self.timed("images"):
             yield from encode_images(
                 self.encoders, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
+            )
+
+    def prepared(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[Ready, None, None]:
+        """The chosen samples after the model's transform; see :func:`.images.prepared.prepared_images`."""
+        with self.timed("images"):
+            yield from prepared_images(
+                self.encoders, dataset, indices, self.settings, progress=self.progress, tally=self.tally
             )
 
     def pictures(

@@ -20,6 +20,10 @@ class TransferCost(Part):
     """How many images the method sends through the image tower to learn, whether their features were cached or not."""
     text_passes: Count = 0
     """How many texts it sends through the text tower, prompts included, whether they were cached or not."""
+    test_image_passes: Count = 1
+    """How many images go through the image tower for each test image."""
+    test_text_passes: Count = 0
+    """How many texts go through the text tower for each test image."""
     other_models: list[str] = []
     """Other models that it used."""
 
@@ -56,5 +60,7 @@ class TransferInfo(Part):
     """The step that validation chose, from 1; None: the last one."""
     steps: Count = 0
     """How many steps were taken; 0: the method takes none."""
+    other_weights: dict[str, str] = {}
+    """The hash of the weights of each other model that it used."""
     cost: TransferCost
     """What it cost."""

@@ -60,6 +60,7 @@ def run_id(
     fingerprint: str,
     options: TaskOptions,
     other_fingerprints: Mapping[Role, str] | None = None,
+    other_models: Mapping[str, Model] | None = None,
 ) -> str:
     """The hash of everything that a pair's numbers depend on.
 
@@ -68,19 +69,14 @@ def run_id(
     Args:
         fingerprint: the fingerprint of the scored samples.
         other_fingerprints: the fingerprints of the samples of other roles.
+        other_models: the models that a transfer method uses beside this one.
     """
-    identity = model.identity
     return _hash(
         {
             "schema": _SCHEMA,
             "model": [model.card.name, model.card.adapter, model.card.options],
             "adapter source": _plugin_source(type(model)),
-            "weights": [
-                identity.weights_sha256,
-                identity.architecture,
-                identity.preprocess,
-                identity.tokenizer,
-            ],
+            "weights": _weights(model),
             "task": [question.card.name, question.card.plugin, version],
             "prompts": question.prompts_sha256,
             "protocol": full_protocol(model, question, options),
@@ -89,8 +85,19 @@ def run_id(
             "seed": options.seed,
             **({"other data": dict(other_fingerprints)} if other_fingerprints else {}),
             **({"transfer": _method(options.transfer.method)} if options.transfer.adapts else {}),
+            **({"other models": {name: _other(other) for name, other in other_models.items()}} if other_models else {}),
         }
     )
+
+
+def _weights(model: Model) -> list[str]:
+    identity = model.identity
+    return [identity.weights_sha256, identity.architecture, identity.preprocess, identity.tokenizer]
+
+
+def _other(model: Model) -> list[Any]:
+    """What determines the features of another model."""
+    return [_plugin_source(type(model)), *_weights(model)]
 
 
 def full_protocol(model: Model, question: Question, options: TaskOptions) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Plans, ``vlmbench fetch`` and ``vlmbench show`` use it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
@@ -66,6 +66,25 @@ def resolve_models(models: Iterable[ModelAsked]) -> tuple[ModelCard, ...]:
 def given_objects(asked: Iterable[ModelAsked | TaskAsked], kind: type[G]) -> dict[str, G]:
     """The objects among a run's models or tasks, by the name of their card."""
     return {each.card.name: each for each in asked if isinstance(each, kind)}
+
+
+def other_card(name: str, objects: Mapping[str, GivenModel]) -> ModelCard:
+    """The card of a model that a transfer method uses beside the one that it adapts.
+
+    Args:
+        name: as ``-m`` takes it, or the name of an object.
+        objects: the models of the run that are Python objects.
+
+    Raises:
+        UsageError: the name means several models, or a model that cannot be run.
+        UnknownNameError, CardError: see :func:`~vlmbench.catalogue.find_models`.
+    """
+    if name in objects:
+        return objects[name].card
+    cards = runnable_models(name)
+    if len(cards) != 1:
+        raise UsageError(f"{name!r} names {len(cards)} models, but a method uses one beside the model that it adapts")
+    return cards[0]
 
 
 def _refuse_two_objects(named: Iterable[tuple[str, object]], kind: str) -> None:

@@ -31,7 +31,15 @@ from vlmbench.run.listener import Status
 from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
-from vlmbench.tasks.base import DrawPictures, Outcome, Question, TaskPlugin, question_data, settings_in_use
+from vlmbench.tasks.base import (
+    DrawPictures,
+    Outcome,
+    Question,
+    TaskPlugin,
+    UsesOtherModels,
+    question_data,
+    settings_in_use,
+)
 from vlmbench.wording import counted, either
 
 UNIQUE_COLUMNS = ("sample", "content")
@@ -82,6 +90,7 @@ class _Pair:
     """A job with its loaded model and its question.
 
     Attributes:
+        others: the models that the answer uses beside ``model``, by name.
         settings: the fields of the protocol that the user set and the question uses.
         unused: a remark on fields that the question does not use.
     """
@@ -89,6 +98,7 @@ class _Pair:
     job: Job
     state: ProcessState
     model: Model
+    others: Mapping[str, Model]
     task: OpenedTask
     question: Question
     settings: Mapping[str, Any]
@@ -101,7 +111,8 @@ class _Pair:
     @property
     def known_remarks(self) -> tuple[Remark, ...]:
         """The remarks that are known before the question is asked. They hold for a found record too."""
-        return (*self.state.model_remarks, *self.task.remarks, *self.unused)
+        of_others = [remark for name in self.others for remark in self.state.remarks_of_other(name)]
+        return (*self.state.model_remarks, *of_others, *self.task.remarks, *self.unused)
 
     @property
     def name(self) -> str:
@@ -116,6 +127,7 @@ class _Pair:
             fingerprint=fingerprints["test"],
             options=self.task.options,
             other_fingerprints={role: found for role, found in fingerprints.items() if role != "test"},
+            other_models=self.others,
         )
 
 
@@ -129,7 +141,9 @@ def _load(job: Job, state: ProcessState) -> _Pair:
     if reason := task.question.unsupported(model):
         raise UnsupportedError(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
     settings, unused = _settings_used(job, task.plugin, task.question, model)
-    pair = _Pair(job, state, model, task, task.question, settings, unused)
+    names = task.question.other_models if isinstance(task.question, UsesOtherModels) else ()
+    others = {name: state.other_model(name) for name in names}
+    pair = _Pair(job, state, model, others, task, task.question, settings, unused)
     for said in unused:
         state.listener.remark(pair.name, said)
     _check_strict(pair, pair.known_remarks)
@@ -160,7 +174,7 @@ def _earlier(pair: _Pair) -> EarlierRecord | None:
     Data is read only if there is a record whose id fits everything but the data. Remarks of that reading are in the
     record. If no record fits, the question is asked, which reads the data again.
     """
-    if not pair.model.identity.answers_again:
+    if not all(model.identity.answers_again for model in (pair.model, *pair.others.values())):
         return None
     with gathered_remarks(WARNING):
         for earlier in pair.job.earlier:

@@ -29,6 +29,7 @@ from vlmbench.run.names import (
     ask_tasks,
     given_objects,
     learning_from,
+    other_card,
     resolve_models,
     source_card,
 )
@@ -36,7 +37,9 @@ from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import SharedDatasets, TaskOptions, TaskPlugin, check_transfer
 from vlmbench.tasks.learnt_classes import check_learnt_classes
+from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.base import other_models
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ def make_plan(request: RunRequest) -> Plan:
     for task in asked:
         if task.broken is None:
             check_task(task.card, plugins[task.card.name], task.options)
+            for name in other_models(METHODS.get(task.options.transfer.method), task.options.transfer.options):
+                ADAPTERS.get(other_card(name, objects).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
     shared: dict[Hashable, SharedDatasets] = {}

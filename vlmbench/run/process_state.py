@@ -6,6 +6,7 @@ Executors make one for each process.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 
@@ -27,6 +28,7 @@ from vlmbench.remarks.codes import WARNING
 from vlmbench.run.fingerprint_index import FingerprintIndex
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import Listener
+from vlmbench.run.names import other_card
 from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import SharedDatasets, TaskOptions
@@ -35,6 +37,16 @@ CPU_BATCH, ACCELERATOR_BATCH = 8, 256
 """The default number of images in a forward pass. An accelerator needs large batches (they are halved if memory runs
 out). On two cores, a ViT-B/32 is 6% faster with 32 images than with 8. A convolutional network is 80% slower, because
 the C library returns its larger activations to the system after every layer."""
+
+
+@dataclass
+class _Loaded:
+    """A model that is used beside the current one, or why it cannot be; with what is kept for it."""
+
+    model: Model | VlmbenchError
+    remarks: tuple[Remark, ...]
+    cache: RunCache
+    memory: FeatureMemory = field(default_factory=FeatureMemory)
 
 
 class ProcessState:
@@ -62,7 +74,7 @@ class ProcessState:
         objects: Mapping[str, GivenModel] | None = None,
     ) -> None:
         self.settings = settings
-        self._objects = {name: given.load for name, given in (objects or {}).items()}
+        self._objects = dict(objects or {})
         self.listener = listener
         self.contents = FingerprintIndex(index_folder(settings.use_cache))
         self._device = resolve_device(settings.device)
@@ -73,6 +85,8 @@ class ProcessState:
         self._model: Model | VlmbenchError | None = None
         self.model_remarks: tuple[Remark, ...] = ()
         self._memory = FeatureMemory()
+        self._others: dict[str, _Loaded] = {}
+        self._closed: list[RunCache] = []
         self._datasets: dict[Hashable, SharedDatasets] = {}
         self._hashes = ContentHashes(index_folder(settings.use_cache))
 
@@ -115,7 +129,7 @@ class ProcessState:
         if self._card != card:
             self.release_model()
             self.listener.loading(card)
-            self._card, self._model = card, self._loaded(card)
+            self._card, (self._model, self.model_remarks) = card, self._loaded(card)
         if isinstance(self._model, VlmbenchError):
             raise self._model
         assert self._model is not None  # one of the two is there
@@ -125,8 +139,42 @@ class ProcessState:
         """Why the model of a card could not be loaded; None if it is loaded, or was not asked for."""
         return self._model if self._card == card and isinstance(self._model, VlmbenchError) else None
 
+    def other_model(self, name: str) -> Model:
+        """A model that a transfer method uses beside the current one. It is kept until the current one is released.
+
+        Args:
+            name: as ``-m`` takes it.
+
+        Raises:
+            UsageError, UnknownNameError, CardError: the name names no model, or several.
+            VlmbenchError: it cannot be loaded. Later calls raise the same error without another try.
+        """
+        card = other_card(name, self._objects)
+        if self._card == card:
+            return self.model(card)
+        if name not in self._others:
+            self.listener.loading(card)
+            cache = RunCache(self.settings.use_cache, self._precision)
+            self._others[name] = _Loaded(*self._loaded(card), cache)
+        found = self._others[name].model
+        if isinstance(found, VlmbenchError):
+            raise found
+        return found
+
+    def remarks_of_other(self, name: str) -> tuple[Remark, ...]:
+        """The remarks made while another model was loaded."""
+        return self._others[name].remarks if name in self._others else ()
+
     def engine(self, model: Model) -> FeatureEngine:
         """A new engine for one pair with the current model."""
+        return self._engine(model, self._cache, self._memory)
+
+    def _other_engine(self, name: str) -> FeatureEngine:
+        model = self.other_model(name)
+        kept = self._others.get(name)
+        return self.engine(model) if kept is None else self._engine(model, kept.cache, kept.memory)
+
+    def _engine(self, model: Model, cache: RunCache, memory: FeatureMemory) -> FeatureEngine:
         on_cpu = torch.device(model.device).type == "cpu"
         settings = EngineSettings(
             precision=self._precision,
@@ -134,37 +182,44 @@ class ProcessState:
             workers=self.settings.workers,
             skip_bad=self.settings.skip_bad,
         )
-        return FeatureEngine(model, settings, self._cache, self.listener, memory=self._memory)
+        return FeatureEngine(model, settings, cache, self.listener, memory=memory, others=self._other_engine)
 
     def count_features(self, engine: FeatureEngine) -> None:
         """Count the features that a pair computed and took from the cache, for ``vlmbench cache info``."""
         self._cache.count(engine.tally, engine.text_use, engine.seconds.get("text", 0.0))
 
     def release_model(self) -> None:
-        """Release the current model."""
+        """Release the current model, and the models that were used beside it."""
         self._card = self._model = None
         self._memory.clear()
         self._cache.close_model()
+        for other in self._others.values():
+            other.cache.close_model()
+            self._closed.append(other.cache)
+        self._others.clear()
 
     def finish(self) -> None:
         """End the run and release the feature cache."""
         self.release_model()
-        self._cache.finish()
+        for cache in (*self._closed, self._cache):
+            cache.finish()
+        self._closed.clear()
 
-    def _loaded(self, card: ModelCard) -> Model | VlmbenchError:
+    def _loaded(self, card: ModelCard) -> tuple[Model | VlmbenchError, tuple[Remark, ...]]:
+        """A model, or why it cannot be loaded; with the remarks made on the way."""
         options = LoadOptions(
             device=self._device,
             offline=self.settings.offline,
             trust_remote_code=self.settings.trust_remote_code,
         )
         said = Gathered()
+        loaded: Model | VlmbenchError
         try:
             with gathered_remarks(WARNING, said):
                 in_memory = self._objects.get(card.name)
-                return in_memory() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
+                loaded = in_memory.load() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
         except Exception as error:  # a bug in an adapter
-            return unexpected(error)
-        finally:
-            self.model_remarks = tuple(said.remarks)
-            for remark in said.remarks:
-                self.listener.remark(card.name, remark)
+            loaded = unexpected(error)
+        for remark in said.remarks:
+            self.listener.remark(card.name, remark)
+        return loaded, tuple(said.remarks)

@@ -166,6 +166,14 @@ class UsesOtherRoles(Protocol):
 
 
 @runtime_checkable
+class UsesOtherModels(Protocol):
+    """Implemented by questions whose answer uses other models beside the one that is asked."""
+
+    other_models: Sequence[str]
+    """Their names, as ``-m`` takes them."""
+
+
+@runtime_checkable
 class NamesSettings(Protocol):
     """Implemented by questions whose ``protocol`` does not list exactly the settings that the answer depends on.
 

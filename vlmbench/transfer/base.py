@@ -19,9 +19,15 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, capability
 from vlmbench.prompts import PromptSet
 
-Reads: TypeAlias = Literal["features", "patches", "views", "pixels"]
-"""The form in which a classifier gets each image: its feature, (D,); the features of its patches or of several crops;
-or the image as the model's transform gives it."""
+Reads: TypeAlias = Literal["features", "patches", "views", "two-models", "pixels"]
+"""The form in which a classifier gets each image:
+
+- ``features``: its feature, (D,);
+- ``patches``: its feature and those of its P patches, (1 + P, D);
+- ``views``: the features of the image and of random parts of it, (V, D);
+- ``two-models``: its feature, followed by that of another model, (D + E,);
+- ``pixels``: the image as the model's transform gives it.
+"""
 LearnsFrom: TypeAlias = Literal["nothing", "labels", "images"]
 """What a method learns from: no image; images with their labels; or images without labels."""
 
@@ -97,7 +103,11 @@ class StatesOptions(Protocol):
 
 @runtime_checkable
 class FitsDraws(Protocol):
-    """The capability of methods that learn from several draws at once, and say what it cost and what they chose."""
+    """The capability of methods that learn from several draws, and say what it cost and what they chose."""
+
+    at_once: bool
+    """Whether it learns from the draws at the same time. If not, a run gives it one, and writes its record before it
+    gives the next."""
 
     def fit_draws(
         self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]
@@ -111,6 +121,18 @@ class LimitsNewClasses(Protocol):
 
     new_classes: Callable[[Any], bool]
     """From the method's settings, an object of :attr:`StatesOptions.options`, to whether they allow new classes."""
+
+
+@runtime_checkable
+class UsesOtherModels(Protocol):
+    """The capability of methods that take features from other models too, through ``FeatureEngine.other``."""
+
+    def other_models(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of the other models, as ``-m`` takes them, with these settings.
+
+        Raises:
+            UsageError: an option is wrong.
+        """
 
 
 ForClasses: TypeAlias = Callable[[FeatureEngine, PromptSet], Classifier]
@@ -132,9 +154,12 @@ class Fitted:
         step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
         steps: how many steps were taken; 0: the method takes none.
         parameters: how many numbers were trained.
-        image_passes: how many images went through the image tower, beyond one for each image.
+        image_passes: how many images went through the image tower, beyond one for each view of a support image; all of
+            them, if the method reads pixels.
         text_passes: how many texts went through the text tower, beyond the prompts.
-        other_models: names of other models that were used.
+        test_image_passes: how many images go through the image tower for each test image.
+        test_text_passes: how many texts go through the text tower for each test image.
+        settled: settings that the method took from the model or the data, with the values that it used.
     """
 
     classifier: Classifier
@@ -148,7 +173,9 @@ class Fitted:
     parameters: int = 0
     image_passes: int = 0
     text_passes: int = 0
-    other_models: tuple[str, ...] = ()
+    test_image_passes: int = 1
+    test_text_passes: int = 0
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,12 +202,28 @@ def learns_from(method: TransferMethod) -> LearnsFrom:
     return method.learns_from if isinstance(method, StatesOptions) else "labels"
 
 
+@runtime_checkable
+class ChecksModel(Protocol):
+    """The capability of methods that need more of a model than its capabilities say."""
+
+    def lacks(self, model: Model) -> str | None:
+        """What the method needs and the model lacks, to follow "the method needs"; None if it lacks nothing."""
+
+
+def other_models(method: TransferMethod, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the other models that a method uses with these settings."""
+    return method.other_models(options) if isinstance(method, UsesOtherModels) else ()
+
+
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:
-    """Which capabilities the model lacks for a method, and what would help; None if it has all of them."""
+    """What the model lacks for a method, and what would help; None if it has everything."""
     missing = sorted(need.__name__ for need in method.needs if capability(model, need) is None)
-    if not missing:
+    lacking = f"{', '.join(missing)}, which this model does not offer" if missing else None
+    if lacking is None and isinstance(method, ChecksModel):
+        lacking = method.lacks(model)
+    if lacking is None:
         return None
     return (
-        f"the transfer method {method.name} needs {', '.join(missing)}, which this model does not offer. "
+        f"the transfer method {method.name} needs {lacking}. "
         "Choose another model, or another method with --transfer NAME"
     )

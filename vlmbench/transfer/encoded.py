@@ -67,14 +67,13 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
         BadSampleError: an image cannot be read, and ``--skip-bad`` is off.
         DataError: with ``--skip-bad``, an image of a support set cannot be read.
     """
-    digest = sha256(np.asarray(chosen.indices, dtype=np.int64).tobytes()).hexdigest()
-    key = ("encoded", id(chosen.dataset), digest, views)  # the value keeps the dataset, so that its id stays its own
+    key = ("encoded", *memory_key(chosen), views)  # the value keeps the dataset, so that its id stays its own
     found = engine.memory.get(key)
     if found is None:
         found = _encode(engine, chosen, views)
         engine.memory.put(key, found, found.views.numel() * found.views.element_size())
     else:
-        engine.tally.bad += found.bad
+        engine.tally.bad += [bad for bad in found.bad if bad not in engine.tally.bad]
         engine.tally.hits += len(found.indices) * views
     if len(found.indices) < len(chosen.indices) and all_of:
         there = frozenset(found.indices)
@@ -84,6 +83,11 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
             hint="Remove or mend them: every method must learn from the same images.",
         )
     return cast(Encoded, found)
+
+
+def memory_key(chosen: Chosen) -> tuple[int, str]:
+    """The part of a key of the engine's memory that says which samples of which dataset are meant."""
+    return id(chosen.dataset), sha256(np.asarray(chosen.indices, dtype=np.int64).tobytes()).hexdigest()
 
 
 def _encode(engine: FeatureEngine, chosen: Chosen, views: int) -> Encoded:

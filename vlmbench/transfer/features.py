@@ -1,7 +1,8 @@
-"""Methods that learn from features: :class:`FeatureMethod`, which every such method in ``methods/`` is one of.
+"""Methods that learn from features: :class:`FeatureMethod`, which every such method is one of.
 
 A method is two functions on tensors: ``learn`` learns from all draws at once, and ``heads`` makes a classifier of each.
-This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN.
+This module encodes images and texts, chooses settings on validation images, and checks that nothing became NaN. The
+methods are in ``methods/features/``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from vlmbench.data.base import Chosen
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.prompts import PromptSet
@@ -91,6 +93,11 @@ def unwatched(step: int, learnt: Callable[[], Any]) -> None:
     """A :data:`Watch` that keeps nothing."""
 
 
+def own_views(engine: FeatureEngine, chosen: Chosen, options: MethodOptions, views: int) -> Tensor:
+    """(V, N, D): V views of each of N images."""
+    return encoded(engine, chosen, views=views).views
+
+
 @dataclass(frozen=True)
 class FeatureMethod(Generic[OptionsT, S]):
     """See :class:`~vlmbench.transfer.base.TransferMethod`.
@@ -105,6 +112,9 @@ class FeatureMethod(Generic[OptionsT, S]):
         steps: how many steps ``learn`` takes; None: it takes none, and never calls its ``watch``.
         scores_new_classes: ``heads`` can score other classes, given their texts. It then gets no images, since those
             that were learnt from show other classes.
+        read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
+        beside: the names of other models that ``read`` uses.
+        settled: values of settings that the method takes from the data of one draw.
     """
 
     name: str
@@ -120,6 +130,14 @@ class FeatureMethod(Generic[OptionsT, S]):
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = True
+    read: Callable[[FeatureEngine, Chosen, OptionsT, int], Tensor] = own_views
+    beside: Callable[[OptionsT], tuple[str, ...]] | None = None
+    settled: Callable[[FeatureData, OptionsT], Mapping[str, Any]] | None = None
+
+    def other_models(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """See :class:`~vlmbench.transfer.base.UsesOtherModels`."""
+        return self.beside(settle_options(self.name, self.options, options)) if self.beside else ()
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
@@ -148,16 +166,17 @@ class FeatureMethod(Generic[OptionsT, S]):
         self, supports: Sequence[FewShot], engine: FeatureEngine, prompts: PromptSet, settled: OptionsT
     ) -> list[Fitted]:
         """Learn from draws of one size at the same time."""
-        data = feature_data(engine, supports, prompts, views=getattr(settled, "views", 1))
+        views = getattr(settled, "views", 1)
+        data = feature_data(engine, supports, prompts, lambda chosen: self.read(engine, chosen, settled, views))
         best = [_Best() for _ in supports]
         validation = [
-            None if support.val is None else (encoded(engine, support.val).features, labels_of(support.val))
+            None if support.val is None else (self.read(engine, support.val, settled, 1)[0], labels_of(support.val))
             for support in supports
         ]
         watched = any(images is not None for images in validation)
         early = self.early if watched else {}
         late = self.late if watched else {}
-        for chosen in _grid(early, settled):
+        for chosen in combinations(early, settled):
             asked = settled.model_copy(update=chosen)
 
             def watch(
@@ -173,8 +192,8 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if own.step is not None and own.chosen.items() >= chosen.items():
                     own.last = self.heads(learnt, data, own.options)[draw]
                     own.last_learnt = learnt
-        tried = len(_grid(early, settled)) * len(_grid(late, settled))
-        return [self._fitted(own, data, tried) for own in best]
+        tried = len(combinations(early, settled)) * len(combinations(late, settled))
+        return [self._fitted(own, data, draw, tried) for draw, own in enumerate(best)]
 
     def _compare(
         self,
@@ -188,7 +207,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         step: int | None,
     ) -> None:
         """Keep, for each draw, the first of the classifiers with the most right answers to its validation images."""
-        for settings in _grid(late, asked):
+        for settings in combinations(late, asked):
             final = asked.model_copy(update=settings)
             heads = self.heads(learnt, data, final)
             for draw, (head, images) in enumerate(zip(heads, validation, strict=True)):
@@ -196,7 +215,7 @@ class FeatureMethod(Generic[OptionsT, S]):
                 if best[draw].classifier is None or right > best[draw].right:
                     best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
 
-    def _fitted(self, best: _Best, data: FeatureData, tried: int) -> Fitted:
+    def _fitted(self, best: _Best, data: FeatureData, draw: int, tried: int) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
@@ -213,15 +232,13 @@ class FeatureMethod(Generic[OptionsT, S]):
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
+            settled=self.settled(data.of(draw), best.options) if self.settled else {},
         )
 
     def _for_classes(
         self, learnt: S, options: OptionsT, draw: int, data: FeatureData
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
-        draws, views, _, width = data.images.shape
-        without = replace(
-            data, images=data.images.new_empty(draws, views, 0, width), labels=data.labels.new_empty(draws, 0)
-        )
+        without = replace(data, images=data.images[:, :, :0].clone(), labels=data.labels[:, :0].clone())
 
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
@@ -267,7 +284,7 @@ def _of_one_size(supports: Sequence[FewShot]) -> list[list[int]]:
     return list(found.values())
 
 
-def _grid(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
+def combinations(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) -> list[dict[str, Any]]:
     """Every combination of settings. A setting that the user gave is not searched."""
     searched = {name: values for name, values in settings.items() if name not in asked.model_fields_set}
     return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]
@@ -289,12 +306,16 @@ def text_features(engine: FeatureEngine, prompts: PromptSet) -> tuple[Tensor, Te
 
 
 def feature_data(
-    engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, *, views: int = 1
+    engine: FeatureEngine,
+    supports: Sequence[FewShot],
+    prompts: PromptSet,
+    read: Callable[[Chosen], Tensor] | None = None,
 ) -> FeatureData:
     """Encode the support images and the prompts.
 
     Args:
-        views: V. View 0 is the image as the model's transform gives it; the others are random crops, drawn by seed.
+        read: encodes images to (V, N, …). View 0 is the image as the model's transform gives it; the others are random
+            crops, drawn by content. None: (1, N, D), the images alone.
 
     Raises:
         UsageError: there is no support set, or fewer than two classes.
@@ -308,7 +329,7 @@ def feature_data(
     images, labels = [], []
     for support in supports:
         assert support.train is not None
-        images.append(encoded(engine, support.train, views=views).views)
+        images.append(encoded(engine, support.train).views if read is None else read(support.train))
         labels.append(labels_of(support.train))
     data = FeatureData(
         torch.stack(images),

@@ -14,6 +14,10 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.transfer.base import Reads, TransferMethod
 from vlmbench.transfer.encoded import encoded
+from vlmbench.transfer.patch_inputs import patch_batches
+from vlmbench.transfer.pixels import pixel_batches
+from vlmbench.transfer.two_model_inputs import two_model_batches
+from vlmbench.transfer.view_inputs import view_batches
 
 Reader = Callable[[FeatureEngine, Chosen, Mapping[str, Any]], Iterable[ImageBatch]]
 """The engine, the images and the method's settings to batches, whose ``features`` are what the classifier takes."""
@@ -24,7 +28,13 @@ def _features(engine: FeatureEngine, chosen: Chosen, settings: Mapping[str, Any]
     return encoded(engine, chosen, all_of="").batches()
 
 
-READERS: dict[Reads, Reader] = {"features": _features}
+READERS: dict[Reads, Reader] = {
+    "features": _features,
+    "pixels": pixel_batches,
+    "patches": patch_batches,
+    "views": view_batches,
+    "two-models": two_model_batches,
+}
 
 
 def inputs(

@@ -2,7 +2,7 @@
 
 Their gradients go through the text tower; the images' features are cached. Each draw is learnt alone. This module
 encodes images, chooses the epoch on validation images, and checks that nothing became NaN. The methods are in
-``methods/``.
+``methods/prompts/``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from vlmbench.data.base import Chosen
 from vlmbench.errors import TransferError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import capability
@@ -22,9 +23,9 @@ from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
 from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, LinearClassifier, MethodOptions, Reads
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
-from vlmbench.transfer.encoded import encoded, labels_of
-from vlmbench.transfer.features import Watch, check_finite, text_features, unwatched
-from vlmbench.transfer.methods.clip_adapter import coop_epochs
+from vlmbench.transfer.encoded import labels_of
+from vlmbench.transfer.features import Watch, check_finite, own_views, text_features, unwatched
+from vlmbench.transfer.methods.features.clip_adapter import coop_epochs
 from vlmbench.transfer.options import settle_options
 from vlmbench.transfer.training import Recipe, Weights, train
 
@@ -61,7 +62,7 @@ class PromptData:
     """What a method learns from: N images of one draw, C classes.
 
     Attributes:
-        images: (V, N, D), unit length: V views of each image.
+        images: (V, N, D), unit length: V views of each image. Methods that read patches have (V, N, 1 + P, D).
         labels: (N,) int64, from 0 to C - 1.
         classes: the texts of the classes, without their context.
         words: (M, W): the embeddings of the first words.
@@ -121,6 +122,9 @@ class PromptedMethod(Generic[OptionsT]):
         head: the classifier of trained weights. It is called again for other classes, without images.
         prepared: the data that is learnt from, made from that of the draw, as pseudo-labels are; None: the draw's own.
         new_classes: whether the settings allow other classes.
+        read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
+        settled: values of settings that the method takes from the model.
+        texts_of_each: each test image has texts of its own, which go through the text tower.
     """
 
     name: str
@@ -135,6 +139,10 @@ class PromptedMethod(Generic[OptionsT]):
     needs: frozenset[type] = frozenset({TunableTowers})
     reads: Reads = "features"
     learns_from: LearnsFrom = "labels"
+    at_once: bool = False
+    read: Callable[[FeatureEngine, Chosen, OptionsT, int], Tensor] = own_views
+    settled: Callable[[FeatureEngine, OptionsT], Mapping[str, Any]] | None = None
+    texts_of_each: bool = False
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
@@ -177,10 +185,12 @@ class PromptedMethod(Generic[OptionsT]):
         return _of_draw(learnt)
 
     def _fit(self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: OptionsT) -> Fitted:
-        data = prompt_data(engine, support, prompts, options)
+        data = prompt_data(
+            engine, support, prompts, options, lambda chosen: self.read(engine, chosen, options, options.views)
+        )
         learnt_from = data if self.prepared is None else self.prepared(data, options)
         val = support.val
-        validation = None if val is None else (encoded(engine, val).features, labels_of(val))
+        validation = None if val is None else (self.read(engine, val, options, 1)[0], labels_of(val))
         best: tuple[int, int, Weights] | None = None  # right answers, step, weights
 
         def watch(step: int, learnt: Callable[[], Weights]) -> None:
@@ -208,13 +218,14 @@ class PromptedMethod(Generic[OptionsT]):
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
             text_passes=data.classes.passes,
+            test_text_passes=len(data.classes) if self.texts_of_each else 0,
+            settled={} if self.settled is None else self.settled(engine, options),
         )
 
     def _for_classes(
         self, weights: Weights, data: PromptData, options: OptionsT
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
-        views, _, width = data.images.shape
-        without = replace(data, images=data.images.new_empty(views, 0, width), labels=data.labels.new_empty(0))
+        without = replace(data, images=data.images[:, :0].clone(), labels=data.labels[:0].clone())
 
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, words = class_texts(towers_of(engine), prompts.class_names, options.words, chunk=options.chunk)
@@ -241,8 +252,17 @@ def towers_of(engine: FeatureEngine) -> TunableTowers:
     return towers
 
 
-def prompt_data(engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: PromptOptions) -> PromptData:
+def prompt_data(
+    engine: FeatureEngine,
+    support: FewShot,
+    prompts: PromptSet,
+    options: PromptOptions,
+    read: Callable[[Chosen], Tensor],
+) -> PromptData:
     """Encode the support images and the task's own prompts, and make the texts that get a context.
+
+    Args:
+        read: encodes images to (V, N, …).
 
     Raises:
         UsageError: there is no support set, or fewer than two classes.
@@ -254,7 +274,7 @@ def prompt_data(engine: FeatureEngine, support: FewShot, prompts: PromptSet, opt
         raise UsageError("a transfer method needs at least two classes")
     hand, _ = text_features(engine, prompts)
     texts, words = class_texts(towers_of(engine), prompts.class_names, options.words, chunk=options.chunk)
-    images = encoded(engine, support.train, views=options.views).views
+    images = read(support.train)
     check_finite(images, "the features of the support set")
     check_finite(hand, "the features of the prompts")
     scale = engine.encoders.logit_scale

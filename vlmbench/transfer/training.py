@@ -33,10 +33,15 @@ class Recipe:
         batch_size: images in one step; the last step of an epoch takes what is left.
         weight_decay: as the optimiser of torch understands it.
         eps: of Adam.
-        schedule: the learning rate falls to 0 as a cosine, step by step or epoch by epoch; or it stays.
+        schedule: the learning rate falls to ``lowest_lr`` as a cosine, step by step or epoch by epoch; or it stays.
+            "cosine after warm-up" counts its steps from the end of ``warmup_steps``.
         warmup: passes over the images at ``warmup_lr`` before the schedule. They count as epochs.
-        warmup_lr: the constant learning rate of the warm-up, or of the first of ``warmup_steps``.
+        warmup_lr: the constant learning rate of the warm-up, or of the first of ``warmup_steps``. "cosine after
+            warm-up" does not use it: its first step has the first of equal rises.
         warmup_steps: steps in which the learning rate grows in a straight line, before the cosine by step begins.
+        lowest_lr: where the cosine ends.
+        longest: longer gradients, of all weights together, are brought to this length; None: they stay.
+        most_steps: training ends after this many steps, within an epoch if need be; None: after the last epoch.
     """
 
     optimiser: Literal["sgd", "adam", "adamw"]
@@ -45,14 +50,18 @@ class Recipe:
     batch_size: int
     weight_decay: float = 0.0
     eps: float = 1e-8
-    schedule: Literal["cosine by epoch", "cosine by step", "constant"] = "cosine by epoch"
+    schedule: Literal["cosine by epoch", "cosine by step", "cosine after warm-up", "constant"] = "cosine by epoch"
     warmup: int = 0
     warmup_lr: float = 1e-5
     warmup_steps: int = 0
+    lowest_lr: float = 0.0
+    longest: float | None = None
+    most_steps: int | None = None
 
     def steps(self, images: int) -> int:
         """How many steps it takes for this number of images."""
-        return self.epochs * math.ceil(images / self.batch_size)
+        whole = self.epochs * math.ceil(images / self.batch_size)
+        return whole if self.most_steps is None else min(whole, self.most_steps)
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
         """The learning rate of a step.
@@ -65,11 +74,18 @@ class Recipe:
         if epoch < self.warmup:
             return self.warmup_lr
         if step < self.warmup_steps:
+            if self.schedule == "cosine after warm-up":  # source: mlfoundations/wise-ft, src/models/utils.py
+                return self.lr * (step + 1) / self.warmup_steps
             return self.lr * step / self.warmup_steps if step else self.warmup_lr
         if self.schedule == "constant":
             return self.lr
-        done = (step - self.warmup_steps) / steps if self.schedule == "cosine by step" else epoch / self.epochs
-        return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+        after = step - self.warmup_steps
+        done = {
+            "cosine by epoch": epoch / self.epochs,
+            "cosine by step": after / steps,
+            "cosine after warm-up": after / (steps - self.warmup_steps),
+        }[self.schedule]
+        return self.lowest_lr + (self.lr - self.lowest_lr) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,8 @@ def train(
             losses = loss(trained, batch)
             check_finite(losses.detach(), f"the losses of step {step + 1}")
             losses.sum().backward()  # type: ignore[no-untyped-call]
+            if recipe.longest is not None:
+                torch.nn.utils.clip_grad_norm_(trained.values(), recipe.longest)
             optimiser.step()
             step += 1
         watch(step, learnt)
@@ -147,9 +165,12 @@ def _optimiser(weights: list[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
 def _epochs(images: int, recipe: Recipe, seeds: Sequence[int]) -> Iterator[Iterator[Tensor]]:
     """For each epoch its batches, (R, B) indices: each draw has its own order."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for _ in range(recipe.epochs):
+    left = recipe.steps(images)
+    while left:
         order = torch.stack([torch.randperm(images, generator=generator) for generator in generators])
-        yield iter(torch.split(order, recipe.batch_size, dim=1))
+        batches = torch.split(order, recipe.batch_size, dim=1)[:left]
+        left -= len(batches)
+        yield iter(batches)
 
 
 def rows_of(tensor: Tensor, batch: Tensor) -> Tensor:

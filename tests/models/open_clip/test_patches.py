@@ -12,7 +12,7 @@ import torch
 from models import literal_readouts
 from open_clip.transform import PreprocessCfg
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import multi_head_attention_forward, normalize
 
 import vlmbench
 from vlmbench.errors import ModelError, UnknownNameError
@@ -194,7 +194,7 @@ def test_default_readout_is_the_first(dense_model):
         "maskclip",
         "plain",
     )
-    assert capability(dense_model("tiny-resnet"), DenseEncoder).readouts == ("maskclip",)
+    assert capability(dense_model("tiny-resnet"), DenseEncoder).readouts == ("maskclip", "plain")
 
 
 @pytest.mark.parametrize(("architecture", "patch"), [("tiny-vit", 16), ("tiny-resnet", 32)])
@@ -228,6 +228,26 @@ def test_resnet_patches_are_the_attention_pools_values(dense_model):
                     value = pool.v_proj.weight @ last[image, :, i, j] + pool.v_proj.bias
                     expected = pool.c_proj.weight @ value + pool.c_proj.bias
                     torch.testing.assert_close(ours[image, :, i, j], expected / expected.norm(), rtol=0, atol=1e-5)
+
+
+def test_plain_resnet_patches_are_the_attention_pool_with_each_place_as_the_query(dense_model):
+    model = dense_model("tiny-resnet")
+    pool, images = model.network.visual.attnpool, pixels(64, 64)
+    with torch.inference_mode():
+        last = model.network.visual.forward_intermediates(images, intermediates_only=True)["image_intermediates"][-1]
+        flat = last.flatten(2).permute(2, 0, 1)
+        tokens = torch.cat([flat.mean(0, keepdim=True), flat]) + pool.positional_embedding[:, None]
+        bias = torch.cat([pool.q_proj.bias, pool.k_proj.bias, pool.v_proj.bias])
+        expected, _ = multi_head_attention_forward(
+            tokens, tokens, tokens, tokens.shape[-1], pool.num_heads, None, bias, None, None, False, 0.0,
+            pool.c_proj.weight, pool.c_proj.bias, training=False, need_weights=False, use_separate_proj_weight=True,
+            q_proj_weight=pool.q_proj.weight, k_proj_weight=pool.k_proj.weight, v_proj_weight=pool.v_proj.weight,
+        )  # fmt: skip
+        whole = model.encode_image(images)
+    ours = patches(model, images, "plain").flatten(2).permute(2, 0, 1)
+    torch.testing.assert_close(normalize(expected[0], dim=-1), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours, normalize(expected[1:], dim=-1), rtol=0, atol=1e-5)
+    assert patches(model, pixels(96, 160), "plain").shape == (2, 24, 3, 5)
 
 
 def test_normalise_is_the_transform_without_resizing(open_model, odd_image):

@@ -36,11 +36,13 @@ from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import (
     Classifier,
     FewShot,
+    FitsDraws,
     ForClasses,
     StatesOptions,
     TransferMethod,
     lacks_needs,
     learns_from,
+    other_models,
 )
 from vlmbench.transfer.fitting import Fit, fit_draws, zero_shot_of
 from vlmbench.transfer.inputs import inputs
@@ -101,6 +103,11 @@ class AdaptedQuestion:
         if not isinstance(self.method, StatesOptions):
             return dict(self.asked.options)
         return settle_options(self.asked.method, self.method.options, self.asked.options).model_dump(mode="json")
+
+    @property
+    def other_models(self) -> Sequence[str]:
+        """See :class:`~vlmbench.tasks.base.UsesOtherModels`."""
+        return other_models(self.method, self.asked.options)
 
     @property
     def support(self) -> FewShot:
@@ -176,7 +183,7 @@ class AdaptedQuestion:
         with engine.timed("metrics"):
             metrics = self._metrics(answers)
             per_class = class_results(scored, self.prompts.class_names)
-            info = self._info(fit, support, self._metrics(start))
+            info = self._info(engine, fit, support, self._metrics(start))
             if fitted.last is not None:
                 last = self._classifiers(engine, fitted.last, fitted.last_for_classes)
                 ended = self._metrics(self._answers(engine, last, self.method))
@@ -200,12 +207,12 @@ class AdaptedQuestion:
         """Learn from this draw, and from the other draws of the run that are still to be asked, if the method can.
 
         Draws that are learnt together are kept in the engine's memory until they are asked for. What is learnt from
-        another task's data is kept for the next tasks, until another method, K, track or setting is asked for.
+        another task's data is kept for the next tasks, until something else is asked for.
         """
         known = self._known(engine)
         key = self._fit_key(self.asked.draw)
         if key not in known:
-            draws = sorted({self.asked.draw, *self.asked.together})
+            draws = sorted({self.asked.draw, *self.asked.together}) if self._at_once else [self.asked.draw]
             try:
                 known.update(zip(map(self._fit_key, draws), self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
@@ -215,7 +222,10 @@ class AdaptedQuestion:
         return known.pop(key) if self.asked.source is None else known[key]
 
     def _known(self, engine: FeatureEngine) -> dict[Hashable, Fit]:
-        """What was learnt with this method, K, track and settings, by :meth:`_fit_key`."""
+        """What was learnt with this method, K, track and settings, by :meth:`_fit_key`.
+
+        Of another task's data it is one fit, or those of draws that were learnt together.
+        """
         asked, source = self.asked, self.asked.source
         settings = json.dumps(self.settings, sort_keys=True, default=str)
         of_method = asked.method, asked.shots, asked.track, settings, self.learnt.sha256
@@ -224,11 +234,16 @@ class AdaptedQuestion:
             key: Hashable = ("fit", id(self.dataset), self.card.name, asked.setting, *of_method)
             fits = engine.memory.get(key) or engine.memory.put(key, {}, 0)
             return fits
-        place, group = "fits of another task's data", (source.name, of_method)
+        place, group = "fits of another task's data", (source.name, of_method, None if self._at_once else asked.draw)
         kept: tuple[Hashable, dict[Hashable, Fit]] | None = engine.memory.get(place)
         if kept is None or kept[0] != group:
             kept = engine.memory.put(place, (group, {}), 0)
         return kept[1]
+
+    @property
+    def _at_once(self) -> bool:
+        """Whether the method learns from several draws at once."""
+        return isinstance(self.method, FitsDraws) and self.method.at_once
 
     def _fit_key(self, draw: int) -> Hashable:
         """The draw; of another task's data with the drawn images, which differ if one is a test image of this task."""
@@ -309,9 +324,11 @@ class AdaptedQuestion:
                 table = table.append_column(name, pa.array(found.predicted, pa.int32()))
         return table
 
-    def _info(self, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]) -> TransferInfo:
+    def _info(
+        self, engine: FeatureEngine, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]
+    ) -> TransferInfo:
         fitted, prompts = fit.fitted, len(self.prompts.prompts)
-        learnt = 0 if support.train is None else len(support.train.indices)
+        encoded_once = 0 if support.train is None or self.method.reads == "pixels" else len(support.train.indices)
         views = int(self.settings.get("views", 1))
         return TransferInfo(
             method=self.asked.method,
@@ -321,19 +338,22 @@ class AdaptedQuestion:
             draw=self.asked.draw,
             setting=self.asked.setting,
             source=None if self.asked.source is None else self.asked.source.name,
-            options={**self.settings, **fitted.chosen},
+            options={**self.settings, **fitted.settled, **fitted.chosen},
             chosen=dict(fitted.chosen),
             tried=fitted.tried,
             zero_shot=values_of(start),
             step=fitted.step,
             steps=fitted.steps,
+            other_weights={name: engine.other(name).model.identity.weights_sha256 for name in self.other_models},
             cost=TransferCost(
                 fit_seconds=round(fit.seconds, 4),
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
-                image_passes=learnt * views + fitted.image_passes,
+                image_passes=encoded_once * views + fitted.image_passes,
                 text_passes=prompts + fitted.text_passes,
-                other_models=list(fitted.other_models),
+                test_image_passes=fitted.test_image_passes,
+                test_text_passes=fitted.test_text_passes,
+                other_models=list(self.other_models),
             ),
         )
 

@@ -20,10 +20,11 @@ from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
 _AT_ONCE = 512
 """Images whose votes are in memory at once."""
 GRID = {
-    "alpha": tuple(round(0.1 * 1.5**step, 4) for step in range(16)),
     "beta": tuple(round(0.5 * 1.4**step, 4) for step in range(12)),
+    "alpha": tuple(round(0.1 * 1.5**step, 4) for step in range(16)),
 }
-"""What validation chooses among, for every data set: alpha from 0.1 to 44, beta from 0.5 to 20."""
+"""What validation chooses among, for every data set: beta from 0.5 to 20, and for each, alpha from 0.1 to 44. The first
+of equals is chosen, in the order of the public code."""
 
 
 class TipAdapterOptions(MethodOptions):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from vlmbench.transfer.methods.coop import loss
+from vlmbench.transfer.methods.prompts.coop import loss
 from vlmbench.transfer.prompted import PromptData, PromptedMethod, PromptOptions
 
 

@@ -79,4 +79,6 @@ def head(weights: Weights, data: PromptData, options: CoCoOpOptions) -> Classifi
     return ConditionalClassifier(weights, data.classes, data.logit_scale)
 
 
-METHOD = PromptedMethod(name="cocoop", version=1, options=CoCoOpOptions, loss=loss, start=start, head=head)
+METHOD = PromptedMethod(
+    name="cocoop", version=1, options=CoCoOpOptions, loss=loss, start=start, head=head, texts_of_each=True
+)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vlmbench.transfer.base import Classifier, LinearClassifier, MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
-from vlmbench.transfer.methods.zs_lp import cosine_logits
+from vlmbench.transfer.methods.features.zs_lp import cosine_logits
 from vlmbench.transfer.training import Recipe, Weights, cross_entropy, rows_of, train
 
 

@@ -1,4 +1,4 @@
-"""Runs a causal text transformer with any mask and any positions. The adapters' packed text encoders use it.
+"""Runs a transformer block by block, with any mask and any positions. Packed texts and towers with gradients use it.
 
 The last block computes only the states that are read.
 """
@@ -12,12 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.models.base import TokenPacks
+from vlmbench.models.tunable import Projection
 
 Map = Callable[[Tensor], Tensor]
+Added = Callable[[Projection, Tensor], Tensor]
+"""See :data:`~vlmbench.models.tunable.Update`; of one block."""
 
 
 @dataclass(frozen=True)
-class CausalBlock:
+class ResidualBlock:
     """One residual block: attention and then a perceptron, each after its own normalisation.
 
     Attributes:
@@ -37,24 +40,33 @@ class CausalBlock:
     out: Map
     mlp: Map
 
-    def __call__(self, x: Tensor, sees: Tensor, places: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, sees: Tensor | None, places: Tensor | None = None, added: Added | None = None
+    ) -> Tensor:
         """Compute the states after the block.
 
         Args:
             x: (B, L, W) states before the block.
-            sees: (B, L, L) bool, whether the token of the row may attend to the token of the column.
+            sees: (B, L, L) bool, whether the token of the row may attend to the token of the column; None: to all.
             places: (B, E) the positions of the tokens whose states are computed; None: all tokens.
+            added: what is added to queries, keys and values, from the normalised states; None: nothing.
 
         Returns:
             (B, L, W) the states of all tokens, or (B, E, W) those at the places.
         """
         normed = self.attention_norm(x)
         keys, values = self.keys_values(normed)
+        if added is not None:
+            keys, values = keys + added("k", normed), values + added("v", normed)
         if places is not None:
             x, normed = _rows(x, places), _rows(normed, places)
-            sees = _rows(sees, places)
-        queries, keys, values = (self._split(part) for part in (self.queries(normed), keys, values))
-        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=sees.unsqueeze(1))
+            sees = None if sees is None else _rows(sees, places)
+        queries = self.queries(normed)
+        if added is not None:
+            queries = queries + added("q", normed)
+        queries, keys, values = self._split(queries), self._split(keys), self._split(values)
+        mask = None if sees is None else sees.unsqueeze(1)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(self.mlp_norm(x))
 
@@ -71,7 +83,7 @@ class PackedText:
     encode_packs: Callable[[TokenPacks], Tensor]
 
 
-def walk(blocks: Sequence[CausalBlock], x: Tensor, packs: TokenPacks) -> Tensor:
+def walk(blocks: Sequence[ResidualBlock], x: Tensor, packs: TokenPacks) -> Tensor:
     """Run all blocks: (B, L, W) embeddings to (M, W), the states of the prompts' last tokens.
 
     The last block computes only these states.

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from vlmbench.transfer.base import Classifier, LinearClassifier
 from vlmbench.transfer.features import FeatureData, FeatureMethod
-from vlmbench.transfer.methods.zs_lp import LinearHeadOptions, learn
+from vlmbench.transfer.methods.features.zs_lp import LinearHeadOptions, learn
 from vlmbench.transfer.training import Weights
 
 

@@ -15,21 +15,21 @@ from torch import Tensor
 
 from vlmbench.transfer.base import MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, unwatched
-from vlmbench.transfer.methods.ape import METHOD as APE
-from vlmbench.transfer.methods.clap import METHOD as CLAP
-from vlmbench.transfer.methods.clip_adapter import METHOD as CLIP_ADAPTER
-from vlmbench.transfer.methods.clip_adapter import start
-from vlmbench.transfer.methods.gda import METHOD as GDA
-from vlmbench.transfer.methods.knn import METHOD as KNN
-from vlmbench.transfer.methods.linear_probe import METHOD as LINEAR_PROBE
-from vlmbench.transfer.methods.lp_plus_plus import METHOD as LP_PLUS_PLUS
-from vlmbench.transfer.methods.lp_plus_plus import _first_bias
-from vlmbench.transfer.methods.nearest_mean import METHOD as NEAREST_MEAN
-from vlmbench.transfer.methods.taskres import METHOD as TASKRES
-from vlmbench.transfer.methods.tip_adapter import METHOD as TIP_ADAPTER
-from vlmbench.transfer.methods.tip_adapter_f import METHOD as TIP_ADAPTER_F
-from vlmbench.transfer.methods.wise_ft_head import METHOD as WISE_FT_HEAD
-from vlmbench.transfer.methods.zs_lp import METHOD as ZS_LP
+from vlmbench.transfer.methods.features.ape import METHOD as APE
+from vlmbench.transfer.methods.features.clap import METHOD as CLAP
+from vlmbench.transfer.methods.features.clip_adapter import METHOD as CLIP_ADAPTER
+from vlmbench.transfer.methods.features.clip_adapter import start
+from vlmbench.transfer.methods.features.gda import METHOD as GDA
+from vlmbench.transfer.methods.features.knn import METHOD as KNN
+from vlmbench.transfer.methods.features.linear_probe import METHOD as LINEAR_PROBE
+from vlmbench.transfer.methods.features.lp_plus_plus import METHOD as LP_PLUS_PLUS
+from vlmbench.transfer.methods.features.lp_plus_plus import _first_bias
+from vlmbench.transfer.methods.features.nearest_mean import METHOD as NEAREST_MEAN
+from vlmbench.transfer.methods.features.taskres import METHOD as TASKRES
+from vlmbench.transfer.methods.features.tip_adapter import METHOD as TIP_ADAPTER
+from vlmbench.transfer.methods.features.tip_adapter_f import METHOD as TIP_ADAPTER_F
+from vlmbench.transfer.methods.features.wise_ft_head import METHOD as WISE_FT_HEAD
+from vlmbench.transfer.methods.features.zs_lp import METHOD as ZS_LP
 
 C, K, D, V = 4, 3, 12, 2
 EVERY = [

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vlmbench.transfer.base import Classifier
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
-from vlmbench.transfer.methods.tip_adapter import GRID, CacheClassifier, TipAdapterOptions
+from vlmbench.transfer.methods.features.tip_adapter import GRID, CacheClassifier, TipAdapterOptions
 from vlmbench.transfer.training import Recipe, Weights, cross_entropy, rows_of, train
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
-from vlmbench.transfer.methods.zs_lp import LinearHeadOptions, cosine_logits, heads
+from vlmbench.transfer.methods.features.zs_lp import LinearHeadOptions, cosine_logits, heads
 from vlmbench.transfer.training import Weights, cross_entropy, rows_of, train
 
 

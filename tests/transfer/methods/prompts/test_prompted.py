@@ -27,14 +27,14 @@ from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
 from vlmbench.transfer.base import FewShot, LinearClassifier
 from vlmbench.transfer.class_texts import class_texts
-from vlmbench.transfer.methods.cocoop import METHOD as COCOOP
-from vlmbench.transfer.methods.cocoop import start as cocoop_start
-from vlmbench.transfer.methods.coop import METHOD as COOP
-from vlmbench.transfer.methods.kgcoop import METHOD as KGCOOP
-from vlmbench.transfer.methods.prograd import METHOD as PROGRAD
-from vlmbench.transfer.methods.prograd import projected
-from vlmbench.transfer.methods.upl import METHOD as UPL
-from vlmbench.transfer.methods.upl import labelled
+from vlmbench.transfer.methods.prompts.cocoop import METHOD as COCOOP
+from vlmbench.transfer.methods.prompts.cocoop import start as cocoop_start
+from vlmbench.transfer.methods.prompts.coop import METHOD as COOP
+from vlmbench.transfer.methods.prompts.kgcoop import METHOD as KGCOOP
+from vlmbench.transfer.methods.prompts.prograd import METHOD as PROGRAD
+from vlmbench.transfer.methods.prompts.prograd import projected
+from vlmbench.transfer.methods.prompts.upl import METHOD as UPL
+from vlmbench.transfer.methods.prompts.upl import labelled
 from vlmbench.transfer.prompted import PromptData, PromptedMethod, PromptOptions
 from vlmbench.transfer.support import Pools, sample
 from vlmbench.transfer.training import Weights

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from vlmbench.transfer.features import FeatureData, unwatched
-from vlmbench.transfer.methods.cross_modal import METHOD, halves
+from vlmbench.transfer.methods.features.cross_modal import METHOD, halves
 
 C, K, D, T = 3, 4, 6, 2
 

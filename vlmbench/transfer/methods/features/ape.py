@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vlmbench.transfer.base import Classifier, MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
-from vlmbench.transfer.methods.tip_adapter import GRID
+from vlmbench.transfer.methods.features.tip_adapter import GRID
 
 _LEAST = 1e-6
 """Added to probabilities before their logarithm, as the public code does."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vlmbench.transfer.base import Classifier, MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
-from vlmbench.transfer.methods.nearest_mean import class_means
+from vlmbench.transfer.methods.features.nearest_mean import class_means
 from vlmbench.transfer.training import Weights, rows_of
 
 
