@@ -103,24 +103,16 @@ class StatesOptions(Protocol):
 
 @runtime_checkable
 class FitsDraws(Protocol):
-    """The capability of methods that learn from several draws, and say what it cost and what they chose."""
+    """The capability of methods that learn from several draws, and say what it cost and what they chose.
 
-    at_once: bool
-    """Whether it learns from the draws at the same time. If not, a run gives it one, and writes its record before it
-    gives the next."""
+    A method that does not learn from them at the same time has ``at_once = False``. A run gives it one draw, and writes
+    the record before it gives the next.
+    """
 
     def fit_draws(
         self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]
     ) -> Sequence[Fitted]:
         """Learn from each support set. The answers are those of :meth:`TransferMethod.fit`, draw by draw."""
-
-
-@runtime_checkable
-class LimitsNewClasses(Protocol):
-    """The capability of methods that can score new classes with some of their settings only."""
-
-    new_classes: Callable[[Any], bool]
-    """From the method's settings, an object of :attr:`StatesOptions.options`, to whether they allow new classes."""
 
 
 @runtime_checkable
@@ -133,6 +125,14 @@ class UsesOtherModels(Protocol):
         Raises:
             UsageError: an option is wrong.
         """
+
+
+@runtime_checkable
+class LimitsNewClasses(Protocol):
+    """The capability of methods that can score new classes with some of their settings only."""
+
+    new_classes: Callable[[Any], bool]
+    """From the method's settings, an object of :attr:`StatesOptions.options`, to whether they allow new classes."""
 
 
 ForClasses: TypeAlias = Callable[[FeatureEngine, PromptSet], Classifier]
@@ -213,6 +213,11 @@ class ChecksModel(Protocol):
 def other_models(method: TransferMethod, options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the other models that a method uses with these settings."""
     return method.other_models(options) if isinstance(method, UsesOtherModels) else ()
+
+
+def learns_at_once(method: TransferMethod) -> bool:
+    """Whether a method gains if it is given several draws together."""
+    return isinstance(method, FitsDraws) and bool(getattr(method, "at_once", True))
 
 
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:

@@ -67,7 +67,7 @@ class ImagedOptions(MethodOptions):
 
         Args:
             images: N, the number of support images.
-            shots: the mean number of images of a class.
+            shots: K as it was asked for.
         """
         return Recipe("sgd", self.lr, self.epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
 
@@ -118,6 +118,7 @@ class ImagedData:
         classes: the texts of the classes without their first words, if the method needs the text tower.
         words: (M, W): the embeddings of these words; (0, 0) without ``classes``.
         step: the step of the training, from 1, for random numbers of a loss; 0: nothing is trained.
+        shots: K as it was asked for, on which recipes depend.
     """
 
     tower: ImageTower
@@ -128,6 +129,7 @@ class ImagedData:
     classes: ClassTexts | None = None
     words: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     step: int = 0
+    shots: int = 1
 
     @property
     def texts(self) -> ClassTexts:
@@ -219,7 +221,7 @@ class ImagedMethod(Generic[OptionsT]):
             images = data.tower.moved(pixels(seen, rows))
             return self.loss(weights, now, options, images, labels[rows.to(labels.device)])[None]
 
-        recipe = options.recipe(pixels.images, pixels.images / len(data.hand))
+        recipe = options.recipe(pixels.images, data.shots)
         mean = None if self.shares is None else _Mean(self.shares(options))
 
         def each_epoch(step: int, learnt: Callable[[], Weights]) -> None:
@@ -234,7 +236,7 @@ class ImagedMethod(Generic[OptionsT]):
         if support.train is None:
             raise UsageError("this transfer method learns from images, and no support set was given")
         pixels = ViewPixels(engine, support.train, options.views, smallest_area=options.area)
-        data = self._data(engine, support.seed, prompts, options, pixels)
+        data = self._data(engine, support, prompts, options, pixels)
         validation = None if support.val is None else _Validation.of(engine, support.val)
         best: _Best | None = None
         settings = combinations(self.late, options) if validation else [{}]
@@ -251,7 +253,7 @@ class ImagedMethod(Generic[OptionsT]):
                     best = _Best(right, step, weights, chosen)
 
         weights = self.learn(data, pixels, labels_of(support.train), options, watch)
-        steps = options.recipe(pixels.images, pixels.images / len(data.hand)).steps(pixels.images)
+        steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
         kept = best or _Best(0, steps, weights, {})
         final = options.model_copy(update=kept.chosen)
         moved = kept.step != steps
@@ -270,7 +272,7 @@ class ImagedMethod(Generic[OptionsT]):
         )
 
     def _data(
-        self, engine: FeatureEngine, seed: int, prompts: PromptSet, options: OptionsT, pixels: ViewPixels
+        self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: OptionsT, pixels: ViewPixels
     ) -> ImagedData:
         if len(prompts.class_names) < 2:
             raise UsageError("a transfer method needs at least two classes")
@@ -280,7 +282,8 @@ class ImagedMethod(Generic[OptionsT]):
         first = torch.zeros(1, dtype=torch.int64)
         height, width = pixels(first, first).shape[-2:]
         nothing = torch.empty(0)
-        data = ImagedData(tower, nothing, engine.encoders.logit_scale, seed, (height, width))
+        scale, shots = engine.encoders.logit_scale, support.shots
+        data = ImagedData(tower, nothing, scale, support.seed, (height, width), shots=shots)
         return self._of_classes(data, engine, prompts, options)
 
     def _of_classes(self, data: ImagedData, engine: FeatureEngine, prompts: PromptSet, options: OptionsT) -> ImagedData:

@@ -51,7 +51,9 @@ class PromptOptions(MethodOptions):
     def recipe(self, shots: float) -> Recipe:
         """CoOp's: SGD, one epoch of warm-up at 1e-5, and a cosine by epoch."""
         epochs = self.epochs or coop_epochs(shots)
-        return Recipe("sgd", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
+        return Recipe(
+            "sgd", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
+        )
 
 
 OptionsT = TypeVar("OptionsT", bound=PromptOptions)
@@ -69,6 +71,7 @@ class PromptData:
         hand: (C, D): the zero-shot classifier of the task's own prompts.
         logit_scale: the model's own factor of cosines.
         seed: the draw, from which all random numbers come.
+        shots: K as it was asked for, on which recipes depend.
     """
 
     images: Tensor
@@ -78,11 +81,7 @@ class PromptData:
     hand: Tensor
     logit_scale: float
     seed: int
-
-    @property
-    def shots(self) -> float:
-        """The mean number of images of a class."""
-        return self.images.shape[1] / len(self.classes)
+    shots: int = 1
 
 
 def first_context(data: PromptData, options: PromptOptions) -> Tensor:
@@ -278,4 +277,4 @@ def prompt_data(
     check_finite(images, "the features of the support set")
     check_finite(hand, "the features of the prompts")
     scale = engine.encoders.logit_scale
-    return PromptData(images, labels_of(support.train), texts, words, hand, scale, support.seed)
+    return PromptData(images, labels_of(support.train), texts, words, hand, scale, support.seed, support.shots)

@@ -36,11 +36,11 @@ from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import (
     Classifier,
     FewShot,
-    FitsDraws,
     ForClasses,
     StatesOptions,
     TransferMethod,
     lacks_needs,
+    learns_at_once,
     learns_from,
     other_models,
 )
@@ -212,7 +212,8 @@ class AdaptedQuestion:
         known = self._known(engine)
         key = self._fit_key(self.asked.draw)
         if key not in known:
-            draws = sorted({self.asked.draw, *self.asked.together}) if self._at_once else [self.asked.draw]
+            together = self.asked.together if learns_at_once(self.method) else ()
+            draws = sorted({self.asked.draw, *together})
             try:
                 known.update(zip(map(self._fit_key, draws), self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
