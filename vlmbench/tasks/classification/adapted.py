@@ -225,7 +225,7 @@ class AdaptedQuestion:
     def _known(self, engine: FeatureEngine) -> dict[Hashable, Fit]:
         """What was learnt with this method, K, track and settings, by :meth:`_fit_key`.
 
-        Of another task's data it is one fit, or those of draws that were learnt together.
+        Of another task's data it is one fit, or those of draws that are learnt together.
         """
         asked, source = self.asked, self.asked.source
         settings = json.dumps(self.settings, sort_keys=True, default=str)
@@ -235,16 +235,14 @@ class AdaptedQuestion:
             key: Hashable = ("fit", id(self.dataset), self.card.name, asked.setting, *of_method)
             fits = engine.memory.get(key) or engine.memory.put(key, {}, 0)
             return fits
-        place, group = "fits of another task's data", (source.name, of_method, None if self._at_once else asked.draw)
+        place, group = (
+            "fits of another task's data",
+            (source.name, of_method, None if learns_at_once(self.method) else asked.draw),
+        )
         kept: tuple[Hashable, dict[Hashable, Fit]] | None = engine.memory.get(place)
         if kept is None or kept[0] != group:
             kept = engine.memory.put(place, (group, {}), 0)
         return kept[1]
-
-    @property
-    def _at_once(self) -> bool:
-        """Whether the method learns from several draws at once."""
-        return isinstance(self.method, FitsDraws) and self.method.at_once
 
     def _fit_key(self, draw: int) -> Hashable:
         """The draw; of another task's data with the drawn images, which differ if one is a test image of this task."""
