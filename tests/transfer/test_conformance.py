@@ -25,7 +25,7 @@ def quick(name: str) -> dict[str, Any]:
     """Options with which a method takes few steps."""
     method = METHODS.get(name)
     assert isinstance(method, StatesOptions)
-    asked = {"epochs": 5, "steps": 120, "batch_size": 8, "weight_decay": 0.0}
+    asked = {"epochs": 5, "steps": 120, "batch_size": 8, "weight_decay": 0.0, "other": "another-toy"}
     return {option: value for option, value in asked.items() if option in method.options.model_fields}
 
 
@@ -33,6 +33,13 @@ def quick(name: str) -> dict[str, Any]:
 def test_a_built_in_method_keeps_every_promise(name: str) -> None:
     found = check_transfer(name, options=quick(name))
     assert len(found.kept) == 12 + METHODS.get(name).scores_new_classes and not found.skipped
+
+
+def test_calip_keeps_every_promise_of_a_method_that_learns_from_no_image() -> None:
+    found = check_transfer("calip", shots=0)
+    assert len(found.kept) == 12 and [promise for promise, _ in found.skipped] == [
+        "Features that are NaN stop it with TransferError"
+    ]
 
 
 class Undescribed(MethodOptions):

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 import toy_adapter
 import yaml
-from vlmbench.transfer.methods.tip_adapter import METHOD as TIP_ADAPTER
 
 from vlmbench.catalogue import find_tasks
 from vlmbench.data.base import Chosen, SourceContext
@@ -35,6 +34,7 @@ from vlmbench.tasks.classification import adapted
 from vlmbench.transfer.asked import Track
 from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.every import every_transfer
+from vlmbench.transfer.methods.features.tip_adapter import METHOD as TIP_ADAPTER
 from vlmbench.transfer.support import Pools, draw_support
 
 assert toy_adapter.LOADED is not None

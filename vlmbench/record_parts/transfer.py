@@ -16,6 +16,9 @@ class TransferCost(Part):
     """How many draws were learnt together."""
     parameters: Count = 0
     """How many numbers were trained."""
+    peak_bytes: Count | None = None
+    """The largest memory in use while it learnt: of tensors on a CUDA device, otherwise of the whole process, with the
+    model and the libraries. Draws learnt together have one number. None: it was not measured."""
     image_passes: Count = 0
     """How many images the method sends through the image tower to learn, whether their features were cached or not."""
     text_passes: Count = 0

@@ -69,7 +69,9 @@ class ImagedOptions(MethodOptions):
             images: N, the number of support images.
             shots: K as it was asked for.
         """
-        return Recipe("sgd", self.lr, self.epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
+        return Recipe(
+            "sgd", self.lr, self.epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
+        )
 
 
 def with_warm_up(recipe: Recipe, warmup: int, images: int) -> Recipe:
@@ -152,7 +154,7 @@ class ImagedMethod(Generic[OptionsT]):
         loss: of one step: the weights, the data, the settings, (B, 3, H, W) pixels and (B,) labels, both on the tower's
             device, to one number.
         head: the classifier of trained weights. It is called again for each setting in ``late``, and for other classes.
-        late: settings that ``head`` alone uses, to choose among on validation images.
+        late: settings that ``head`` alone uses, to choose among on validation images, after the step.
         shares: the share of each epoch's weights in the weights that are learnt; None: those of the last step.
         changes_tokens: the method learns visual prompts or attention, so that the image tower must be a transformer.
         scores_new_classes: ``head`` can score other classes, given their texts.
@@ -239,31 +241,34 @@ class ImagedMethod(Generic[OptionsT]):
         data = self._data(engine, support, prompts, options, pixels)
         validation = None if support.val is None else _Validation.of(engine, support.val)
         best: _Best | None = None
-        settings = combinations(self.late, options) if validation else [{}]
 
         def watch(step: int, learnt: Callable[[], Weights]) -> None:
             nonlocal best
             if validation is None:
                 return
             weights = learnt()
-            for chosen in settings:
-                head = self.head(weights, data, options.model_copy(update=chosen))
-                right = validation.right(head)
-                if best is None or right > best.right:
-                    best = _Best(right, step, weights, chosen)
+            right = validation.right(self.head(weights, data, options))
+            if best is None or right > best.right:
+                best = _Best(right, step, weights)
 
         weights = self.learn(data, pixels, labels_of(support.train), options, watch)
         steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
-        kept = best or _Best(0, steps, weights, {})
-        final = options.model_copy(update=kept.chosen)
-        moved = kept.step != steps
+        kept = best or _Best(0, steps, weights)
+        settings: Sequence[Mapping[str, Any]] = combinations(self.late, options) if validation else [{}]
+        chosen = settings[0]
+        if validation is not None and len(settings) > 1:
+            finals = [options.model_copy(update=each) for each in settings]
+            rights = [validation.right(self.head(kept.weights, data, final)) for final in finals]
+            chosen = settings[rights.index(max(rights))]
+        final = options.model_copy(update=chosen)
+        moved, other = kept.step != steps, self.scores_new_classes
         return Fitted(
             classifier=self.head(kept.weights, data, final),
-            for_classes=self._for_classes(kept.weights, data, final) if self.scores_new_classes else None,
-            chosen=kept.chosen,
+            for_classes=self._for_classes(kept.weights, data, final) if other else None,
+            chosen=chosen,
             tried=len(settings),
             last=self.head(weights, data, final) if moved else None,
-            last_for_classes=self._for_classes(weights, data, final) if moved and self.scores_new_classes else None,
+            last_for_classes=self._for_classes(weights, data, final) if other and moved else None,
             step=kept.step if moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
@@ -329,12 +334,11 @@ BOTH_TOWERS: frozenset[type] = frozenset({TunableImageTower, TunableTowers})
 
 @dataclass(frozen=True)
 class _Best:
-    """The best weights and settings of one draw so far."""
+    """The best weights of one draw so far."""
 
     right: int
     step: int
     weights: Weights
-    chosen: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

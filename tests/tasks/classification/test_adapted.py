@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from small_pictures import pictures
-from toy_adapter import toy
+from toy_adapter import FlawedToy, toy
 
-from vlmbench.cards import Role, SourceSpec, TaskCard
+from vlmbench.cards import ModelCard, Role, SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.settings import EngineSettings
@@ -54,7 +54,7 @@ def quick(name: str) -> dict[str, Any]:
     """Options with which a method takes few steps and compares few settings."""
     method = METHODS.get(name)
     fields = method.options.model_fields if isinstance(method, StatesOptions) else {}
-    asked = {"epochs": 6, "steps": 200, "batch_size": 8, "weight_decay": 0.0}
+    asked = {"epochs": 6, "steps": 200, "batch_size": 8, "weight_decay": 0.0, "other": "another"}
     return {option: value for option, value in asked.items() if option in fields}
 
 
@@ -62,7 +62,13 @@ def answer(data: dict[Role, ToyImages], asked: TransferAsked) -> Outcome:
     datasets: dict[Role, ImageDataset] = {**data}
     question = PLUGIN.ask(CARD, datasets, TaskOptions(transfer=asked))
     assert isinstance(question, AdaptedQuestion)
-    return question.answer(FeatureEngine(toy(), EngineSettings(batch_size=16)))
+    return question.answer(engine_of(1))
+
+
+def engine_of(seed: int) -> FeatureEngine:
+    """A toy's engine; a name of another model means a toy with the name's length as its seed."""
+    model = FlawedToy(ModelCard(name="toy", adapter="toy"), seed=seed)
+    return FeatureEngine(model, EngineSettings(batch_size=16), others=lambda name: engine_of(len(name)))
 
 
 def fitted(outcome: Outcome) -> tuple[Any, ...]:

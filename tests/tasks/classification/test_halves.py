@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from small_pictures import pictures
 from toy_adapter import toy
-from vlmbench.transfer.methods.clip_adapter import METHOD as CLIP_ADAPTER
-from vlmbench.transfer.methods.clip_adapter import AdapterClassifier
 
 from vlmbench.answers.columns import numbers
 from vlmbench.cards import Role, SourceSpec, TaskCard
@@ -31,6 +29,8 @@ from vlmbench.testing.toy_data import ToyImages
 from vlmbench.testing.toy_records import make_record
 from vlmbench.transfer.asked import Track, TransferAsked
 from vlmbench.transfer.encoded import encoded
+from vlmbench.transfer.methods.features.clip_adapter import METHOD as CLIP_ADAPTER
+from vlmbench.transfer.methods.features.clip_adapter import AdapterClassifier
 from vlmbench.transfer.support import Pools, draw_support
 
 SPEC = [SourceSpec(kind="imagefolder", location="memory")]

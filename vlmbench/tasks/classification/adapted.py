@@ -348,6 +348,7 @@ class AdaptedQuestion:
                 fit_seconds=round(fit.seconds, 4),
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
+                peak_bytes=fit.peak_bytes,
                 image_passes=encoded_once * views + fitted.image_passes,
                 text_passes=prompts + fitted.text_passes,
                 test_image_passes=fitted.test_image_passes,

@@ -21,6 +21,7 @@ from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
 from vlmbench.testing.checks.features import apart
 from vlmbench.testing.conformance import Inspection
+from vlmbench.testing.toy_models import toy_model
 from vlmbench.transfer.base import (
     FewShot,
     FitsDraws,
@@ -43,6 +44,12 @@ class _NanEngine(FeatureEngine):
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
         for batch in super().images(dataset, indices):
             yield replace(batch, features=torch.full_like(batch.features, float("nan")))
+
+
+def engine_of(model: VisionLanguageModel, kind: type[FeatureEngine] = FeatureEngine) -> FeatureEngine:
+    """A new engine. Every name of another model means a toy of its own."""
+    settings = EngineSettings(batch_size=8)
+    return kind(model, settings, others=lambda name: FeatureEngine(toy_model(seed=len(name)), settings))
 
 
 def check_options(inspection: Inspection, method: TransferMethod, fit: Callable[[Mapping[str, Any]], object]) -> None:
@@ -161,7 +168,7 @@ def check_nan(
         fix="Call vlmbench.transfer.features.check_finite on the features, and on the losses.",
     ):
         try:
-            classifier = method.fit(_NanEngine(model, EngineSettings(batch_size=8)), support, prompts, options)
+            classifier = method.fit(engine_of(model, _NanEngine), support, prompts, options)
         except TransferError:
             return
         finite = bool(torch.isfinite(classifier.logits(inputs)).all())
