@@ -235,10 +235,8 @@ class AdaptedQuestion:
             key: Hashable = ("fit", id(self.dataset), self.card.name, asked.setting, *of_method)
             fits = engine.memory.get(key) or engine.memory.put(key, {}, 0)
             return fits
-        place, group = (
-            "fits of another task's data",
-            (source.name, of_method, None if learns_at_once(self.method) else asked.draw),
-        )
+        place = "fits of another task's data"
+        group = source.name, of_method, None if learns_at_once(self.method) else asked.draw
         kept: tuple[Hashable, dict[Hashable, Fit]] | None = engine.memory.get(place)
         if kept is None or kept[0] != group:
             kept = engine.memory.put(place, (group, {}), 0)
