@@ -1,6 +1,6 @@
 """Averages metrics over draws of support sets and over tasks, with intervals that cover draws and samples.
 
-The tables ``fewshot``, ``base-to-new`` and ``cross-dataset`` use it.
+The tables ``base-to-new`` and ``cross-dataset`` use it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def mean_over_draws(metrics: Sequence[MetricValue]) -> Mean | None:
     values = [metric.value for metric in known if metric.value is not None]
     if not values:
         return None
-    centre, of_draws = mean(values), half_of_draws(values)
+    centre = mean(values)
+    of_draws = half_of_draws(values)
     ends = [
         (value - metric.ci95[0], metric.ci95[1] - value)
         for value, metric in zip(values, known, strict=True)
