@@ -45,6 +45,10 @@ class TransferInfo(Part):
     """K, the number of support images of each class."""
     draw: Count
     """The seed of the support set and of everything that the method draws."""
+    setting: str = "all-classes"
+    """Which classes were learnt: "all-classes", or "base-to-new" (the first half in label order)."""
+    source: str | None = None
+    """The task whose train data and classes were learnt; None: the record's own task."""
     options: dict[str, Any] = {}
     """Every setting of the method with which the test images were scored."""
     chosen: dict[str, Any] = {}

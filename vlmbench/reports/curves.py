@@ -124,11 +124,14 @@ def interval_of_mean(values: Sequence[float], samples: int) -> tuple[float, floa
 
 
 def curves_of(records: Iterable[Summary]) -> list[Curve]:
-    """Every curve of some records, in the order of their first record. Zero-shot records are left out."""
+    """Every curve of some records, in the order of their first record.
+
+    Left out are zero-shot records, and those of the setting base-to-new or learnt from another task.
+    """
     found: dict[tuple[str, str, str, str, str], dict[int, list[tuple[TransferInfo, Summary]]]] = {}
     for record in records:
         info = record.transfer
-        if info is None or record.main.value is None:
+        if info is None or record.main.value is None or info.setting != "all-classes" or info.source is not None:
             continue
         key = (record.model.name, record.task.name, info.method, info.track, record.main_metric)
         found.setdefault(key, {}).setdefault(info.shots, []).append((info, record))

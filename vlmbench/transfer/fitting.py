@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -63,8 +62,11 @@ def fit_draws(
 
 
 def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str, Any]) -> Any:
-    """How a method without :class:`~vlmbench.transfer.base.FitsDraws` scores other classes: it is fitted to them."""
-    if not method.scores_new_classes:
+    """How a method without :class:`~vlmbench.transfer.base.FitsDraws` scores other classes: it is fitted to them.
+
+    None if it cannot, or if it learnt from images, whose labels would mean other classes.
+    """
+    if not method.scores_new_classes or support.train is not None:
         return None
     return lambda engine, prompts: method.fit(engine, support, prompts, options)
 
@@ -72,12 +74,3 @@ def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str,
 def zero_shot_of(engine: FeatureEngine, prompts: PromptSet) -> Any:
     """The zero-shot classifier of the same prompts."""
     return ZERO_SHOT.fit(engine, FewShot(), prompts, {})
-
-
-def harmonic_mean(first: float, second: float) -> float:
-    """H of the accuracy on learnt and on new classes; NaN where both are 0.
-
-    >>> round(harmonic_mean(0.8, 0.6), 4)
-    0.6857
-    """
-    return 2 * first * second / (first + second) if first + second else math.nan

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset
 from vlmbench.data.contents import ContentHashes
-from vlmbench.errors import DataError, LabelError
+from vlmbench.errors import BadSampleError, DataError, LabelError
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import SUPPORT_OVERLAP
-from vlmbench.transfer.asked import TransferAsked
+from vlmbench.remarks.codes import SUPPORT_FEWER, SUPPORT_OVERLAP
+from vlmbench.transfer.asked import Track, TransferAsked
 from vlmbench.transfer.base import FewShot
 from vlmbench.transfer.relabelled import RelabelledDataset
-from vlmbench.transfer.support import Pools, draw_support
+from vlmbench.transfer.support import MOST_VALIDATION, Pools, draw_support
 from vlmbench.wording import counted, either, listed
 
 
@@ -27,13 +29,25 @@ class Drawn:
 
     Attributes:
         passed: ids of images that were drawn and passed over, since they are in another role too.
+        fewer: names of classes that have fewer images than were asked for.
     """
 
     support: FewShot
     passed: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
 
     def tell(self) -> None:
-        """Remark on the images that were passed over."""
+        """Remark on the images that were passed over, and on classes with too few."""
+        if self.fewer:
+            count = len(self.fewer)
+            say(
+                SUPPORT_FEWER,
+                f"{counted(count, 'class', 'classes')} {either(count, 'has', 'have')} fewer than "
+                f"{counted(self.support.shots, 'image')} to learn from, or too few to choose settings with",
+                brief=f"{counted(count, 'class', 'classes')} with fewer images",
+                count=count,
+                examples=self.fewer,
+            )
         if self.passed:
             count = len(self.passed)
             say(
@@ -51,7 +65,7 @@ class SupportData:
     """Everything that support sets of one task are drawn from.
 
     Attributes:
-        test: the scored samples, which no support set may have.
+        test: all samples of the test data, scored or not, which no support set may have.
         train: the images to learn from.
         val: the images to choose settings with; None: the rest of ``train``.
         contents_known: content hashes of samples; questions of one task share them.
@@ -81,7 +95,7 @@ class SupportData:
             DataError: a class has no other image.
             BadSampleError: an image cannot be read.
         """
-        of_test = {self.content(self.test.dataset, index) for index in self.test.indices}
+        of_test = self._of_test()
         train, val, passed = self.train, self.val, list[str]()
         while True:
             found = draw_support(asked, train, val, self.class_names, task=self.task)
@@ -105,7 +119,30 @@ class SupportData:
             train = train.without(double if val is not None else [*double, *double_val])
             val = None if val is None else val.without(double_val)
         self.contents_known.keep()
-        return Drawn(found, tuple(passed))
+        return Drawn(found, tuple(passed), self._fewer(found, asked.track))
+
+    def _of_test(self) -> frozenset[str]:
+        """The contents of the test samples that can be read. The others are told of when they are scored."""
+        found = set[str]()
+        for index in self.test.indices:
+            with suppress(BadSampleError):
+                found.add(self.content(self.test.dataset, index))
+        return frozenset(found)
+
+    def _fewer(self, found: FewShot, track: Track) -> tuple[str, ...]:
+        """The names of classes with fewer images than were asked for."""
+        asked = [(found.train, found.val)] if track == "cut-validation" else [(found.train, None)]
+        wanted = [found.shots]
+        if track == "few-shot-validation":
+            asked.append((found.val, None))
+            wanted.append(min(found.shots, MOST_VALIDATION))
+        names: dict[str, None] = {}
+        for parts, count in zip(asked, wanted, strict=True):
+            drawn = Counter(
+                part.dataset.samples[index].target for part in parts if part is not None for index in part.indices
+            )
+            names.update(dict.fromkeys(name for label, name in enumerate(self.class_names) if drawn[label] < count))
+        return tuple(names)
 
     def contents(self, chosen: Chosen) -> Mapping[int, str]:
         """The hex content hash of each chosen sample, by its index."""
@@ -122,14 +159,22 @@ def support_data(
     class_names: Sequence[str],
     test: Chosen,
     contents: ContentHashes,
+    *,
+    order: Sequence[str] | None,
 ) -> SupportData:
     """Sort the train and val data by class.
+
+    Args:
+        card: the task whose train and val data it is.
+        class_names: the classes that are learnt, in label order. Images of later classes are left out.
+        order: the classes in label order as the data names them; None: as each role has them.
 
     Raises:
         DataError: the card has no train data.
         LabelError: the roles have other classes.
     """
-    pools = {role: _pools(card, role, datasets, class_names) for role in ("train", "val") if role in datasets}
+    roles: tuple[Role, Role] = ("train", "val")
+    pools = {role: _pools(card, role, datasets[role], len(class_names), order) for role in roles if role in datasets}
     if "train" not in pools:
         raise DataError(
             f"task {card.name!r} names no train data, and a transfer method learns from it",
@@ -138,17 +183,15 @@ def support_data(
     return SupportData(card.name, class_names, test, pools["train"], pools.get("val"), contents)
 
 
-def _pools(card: TaskCard, role: Role, datasets: Mapping[Role, ImageDataset], class_names: Sequence[str]) -> Pools:
-    """The pools of one role. Its classes must be those of the test data, in any order.
+def _pools(card: TaskCard, role: Role, dataset: ImageDataset, count: int, order: Sequence[str] | None) -> Pools:
+    """The pools of one role, for the first ``count`` classes. The role may have its classes in another order.
 
     Raises:
-        LabelError: they are others.
+        LabelError: it has others.
     """
-    dataset, test = datasets[role], datasets["test"]
-    count = len(class_names)
-    if card.classes is not None or dataset.classes is None or test.classes is None or dataset.classes == test.classes:
+    if card.classes is not None or dataset.classes is None or order is None or dataset.classes == tuple(order):
         return Pools.of(dataset, count)
-    places = {name: place for place, name in enumerate(test.classes)}
+    places = {name: place for place, name in enumerate(order)}
     strange = [name for name in dataset.classes if name not in places]
     if strange:
         raise LabelError(
@@ -157,4 +200,4 @@ def _pools(card: TaskCard, role: Role, datasets: Mapping[Role, ImageDataset], cl
             hint="Name its classes as those of the test data.",
         )
     labels = {label: places[name] for label, name in enumerate(dataset.classes)}
-    return Pools.of(RelabelledDataset(dataset, labels, test.classes), count)
+    return Pools.of(RelabelledDataset(dataset, labels, order), count)
