@@ -107,7 +107,7 @@ def test_a_cache_holds_the_features_of_both(
     request_: RunRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "cache"))
-    cached = replace(request_, use_cache=True, models=("changing:a",))
+    cached = replace(request_, use_cache=True, models=("changing:a", "changing:b"))
     first = carried_out(cached, "changing:b")
     again = carried_out(replace(cached, results=tmp_path / "again"), "changing:b")
     for one, other in zip(first, again, strict=True):
