@@ -23,15 +23,15 @@ from torch import Tensor
 
 from vlmbench.transfer.base import MethodOptions
 from vlmbench.transfer.features import FeatureData, FeatureMethod, unwatched
-from vlmbench.transfer.methods.clip_adapter import METHOD as CLIP_ADAPTER
-from vlmbench.transfer.methods.cross_modal import METHOD as CROSS_MODAL
-from vlmbench.transfer.methods.gda import METHOD as GDA
-from vlmbench.transfer.methods.linear_probe import METHOD as LINEAR_PROBE
-from vlmbench.transfer.methods.nearest_mean import METHOD as NEAREST_MEAN
-from vlmbench.transfer.methods.taskres import METHOD as TASKRES
-from vlmbench.transfer.methods.tip_adapter import METHOD as TIP_ADAPTER
-from vlmbench.transfer.methods.tip_adapter_f import METHOD as TIP_ADAPTER_F
-from vlmbench.transfer.methods.zs_lp import METHOD as ZS_LP
+from vlmbench.transfer.methods.features.clip_adapter import METHOD as CLIP_ADAPTER
+from vlmbench.transfer.methods.features.cross_modal import METHOD as CROSS_MODAL
+from vlmbench.transfer.methods.features.gda import METHOD as GDA
+from vlmbench.transfer.methods.features.linear_probe import METHOD as LINEAR_PROBE
+from vlmbench.transfer.methods.features.nearest_mean import METHOD as NEAREST_MEAN
+from vlmbench.transfer.methods.features.taskres import METHOD as TASKRES
+from vlmbench.transfer.methods.features.tip_adapter import METHOD as TIP_ADAPTER
+from vlmbench.transfer.methods.features.tip_adapter_f import METHOD as TIP_ADAPTER_F
+from vlmbench.transfer.methods.features.zs_lp import METHOD as ZS_LP
 
 Method = FeatureMethod[Any, Any]
 WIDTH, BATCH = 512, 4096

@@ -96,6 +96,12 @@ def _of_the_protocol(record: Summary) -> Iterator[Remark]:
         if shots:
             text += f", {counted(shots, 'image')} of each class, draw {protocol['draw']}, track {protocol['track']}"
             brief += f", {shots}-shot, draw {protocol['draw']}"
+        if "setting" in protocol:
+            text += f", setting {protocol['setting']}"
+            brief += f", {protocol['setting']}"
+        if "source" in protocol:
+            text += f", learnt from the train data of {protocol['source']}"
+            brief += f", learnt from {protocol['source']}"
         yield remark(codes.TRANSFER, text, brief=brief)
     if protocol.get("class_names_from") == "option":
         yield remark(codes.OWN_CLASS_NAMES, "the user gave the class names")

@@ -342,7 +342,7 @@ class Summary(Part):
 
     @property
     def asked(self) -> str:
-        """The name of the question: the task, with the method, shots, draw and track of an adapted model.
+        """The name of the question: the task, with the method, shots, draw, track and setting of an adapted model.
 
         Comparisons pair records by it, and baselines name files by it.
         """
@@ -350,7 +350,9 @@ class Summary(Part):
         if how is None:
             return self.task.name
         shots = f", {how.shots}-shot, draw {how.draw}" if how.shots else ""
-        return f"{self.task.name} with {how.method}{shots}, {how.track}"
+        setting = "" if how.setting == "all-classes" else f", {how.setting}"
+        source = "" if how.source is None else f", learnt from {how.source}"
+        return f"{self.task.name} with {how.method}{shots}, {how.track}{setting}{source}"
 
     @property
     def main(self) -> MetricValue:

@@ -99,6 +99,12 @@ def clip(folder: Path) -> Path:
     return save(folder, transformers.CLIPModel(config), small_clip_tokenizer(), clip_processor(32))
 
 
+def metaclip_2(folder: Path) -> Path:
+    text = {**TEXT, "vocab_size": 12, "eos_token_id": 2, "bos_token_id": 0, "pad_token_id": 1}
+    config = transformers.MetaClip2Config(text_config=text, vision_config=VISION, projection_dim=24)
+    return save(folder, transformers.MetaClip2Model(config), roberta_tokenizer(), clip_processor(32))
+
+
 def align(folder: Path) -> Path:
     vision = {
         "image_size": 32,

@@ -29,7 +29,7 @@ assert toy_adapter.LOADED is not None
 HELD = """
 from pathlib import Path
 from vlmbench.transfer import METHODS
-from vlmbench.transfer.methods.nearest_mean import METHOD
+from vlmbench.transfer.methods.features.nearest_mean import METHOD
 
 class Held:
     name, version, needs, reads, scores_new_classes = {name!r}, 1, frozenset(), "features", False

@@ -59,7 +59,7 @@ def test_a_draw_is_one_generator_over_the_classes_in_order(shots: int, draw: int
     rng, expected = random.Random(draw), []
     for name, numbers in CLASSES.items():
         pool = sorted(f"{name}/{number:03}.png" for number in numbers)
-        expected += rng.sample(pool, shots) if len(pool) > shots else pool
+        expected += rng.sample(pool, shots) if len(pool) >= shots else pool
     assert ids(drawn(data_of(), asked(shots, draw)).train) == expected
 
 

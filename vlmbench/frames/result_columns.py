@@ -96,6 +96,18 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
         "which images chose the method's settings; missing for zero-shot",
         lambda r: r.transfer.track if r.transfer else None,
     ),
+    ResultColumn(
+        "setting",
+        "string",
+        "which classes were learnt: `all-classes`, or `base-to-new`; missing for zero-shot",
+        lambda r: r.transfer.setting if r.transfer else None,
+    ),
+    ResultColumn(
+        "learnt_from",
+        "string",
+        "the task whose train data was learnt, if it is not the record's own; missing otherwise",
+        lambda r: r.transfer.source if r.transfer else None,
+    ),
     ResultColumn("metric", "string", "the metric's name; missing for a pair that failed", of_metric=lambda r, n, m: n),
     ResultColumn(
         "value",

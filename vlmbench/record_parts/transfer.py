@@ -16,6 +16,9 @@ class TransferCost(Part):
     """How many draws were learnt together."""
     parameters: Count = 0
     """How many numbers were trained."""
+    peak_bytes: Count | None = None
+    """The largest memory in use while it learnt: of tensors on a CUDA device, otherwise of the whole process, with the
+    model and the libraries. Draws learnt together have one number. None: it was not measured."""
     image_passes: Count = 0
     """How many images the method sends through the image tower to learn, whether their features were cached or not."""
     text_passes: Count = 0
@@ -42,6 +45,10 @@ class TransferInfo(Part):
     """K, the number of support images of each class."""
     draw: Count
     """The seed of the support set and of everything that the method draws."""
+    setting: str = "all-classes"
+    """Which classes were learnt: "all-classes", or "base-to-new" (the first half in label order)."""
+    source: str | None = None
+    """The task whose train data and classes were learnt; None: the record's own task."""
     options: dict[str, Any] = {}
     """Every setting of the method with which the test images were scored."""
     chosen: dict[str, Any] = {}

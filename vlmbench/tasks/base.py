@@ -109,6 +109,7 @@ class Outcome:
         other_contents: the same as ``contents``, for the samples of each other role that the answer used.
         transfer: how the model was adapted; None: it was not.
         support: the ids of the images that it was adapted with, by role.
+        main_metric: the metric that tables show; None: the card's.
     """
 
     metrics: Mapping[str, MetricValue]
@@ -119,6 +120,7 @@ class Outcome:
     other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
     transfer: TransferInfo | None = None
     support: Mapping[Role, Sequence[str]] = field(default_factory=dict)
+    main_metric: str | None = None
 
 
 Datasets = Mapping[Role, ImageDataset]

@@ -5,7 +5,7 @@ A text is the start token, M context vectors, the name of the class, a full stop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from vlmbench.errors import TransferError, UsageError
-from vlmbench.models.tunable import TunableTowers
+from vlmbench.models.tunable import TunableTowers, Update
 
 PLACEHOLDER = "X"
 """The word before each name if the context begins with random numbers. Source: KaiyangZhou/CoOp, trainers/coop.py."""
@@ -61,7 +61,14 @@ class ClassTexts:
         tokens = self.embeddings.shape[1] + vectors
         return max(1, MOST_BYTES // (4 * _KEPT * self.towers.text_layers * tokens * self.width))
 
-    def features(self, context: Tensor) -> Tensor:
+    def features(
+        self,
+        context: Tensor,
+        *,
+        deep: Sequence[Tensor] = (),
+        weights: Mapping[str, Tensor] | None = None,
+        update: Callable[[int], Update] | None = None,
+    ) -> Tensor:
         """The texts' features.
 
         If the classes do not go through the tower at once, a backward pass computes each piece again, so that it keeps
@@ -69,6 +76,11 @@ class ClassTexts:
 
         Args:
             context: (M, W) for all classes, or (C, M, W).
+            deep: (M, W) or (C, M, W), for the blocks after the first; see
+                :meth:`~vlmbench.models.tunable.TunableTowers.encode_embeddings`.
+            weights: parameters in the place of the tower's own.
+            update: the number of a piece's first class to what changes the projections of the attention. This must
+                compute the same when the piece is computed again.
 
         Returns:
             (C, D), unit length, on the CPU.
@@ -85,11 +97,12 @@ class ClassTexts:
             )
         own = context if context.dim() == 3 else context.expand(len(self), *context.shape)
         size = self.at_once(context.shape[-2])
-        again = size < len(self) and torch.is_grad_enabled() and context.requires_grad
+        again = size < len(self) and torch.is_grad_enabled()
         parts = []
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
-            asked = own[rows], self.embeddings[rows], self.ends[rows]
+            states = [each[rows] if each.dim() == 3 else each for each in deep]
+            asked = own[rows], self.embeddings[rows], self.ends[rows], states, weights, update and update(start)
             if again:
                 part = checkpoint(self._encode, *asked, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -97,12 +110,22 @@ class ClassTexts:
             parts.append(part)
         return torch.cat(parts)
 
-    def _encode(self, context: Tensor, embeddings: Tensor, ends: Tensor) -> Tensor:
+    def _encode(
+        self,
+        context: Tensor,
+        embeddings: Tensor,
+        ends: Tensor,
+        deep: Sequence[Tensor],
+        weights: Mapping[str, Tensor] | None,
+        update: Update | None,
+    ) -> Tensor:
         self.passes += len(embeddings)
         context = context.to(embeddings.device)
         longest = int(ends.max()) + 1
         texts = torch.cat([embeddings[:, : self.before], context, embeddings[:, self.before : longest]], dim=1)
-        return self.towers.encode_embeddings(texts, ends + context.shape[1]).cpu()
+        states = [each.to(embeddings.device) for each in deep]
+        ends = ends + context.shape[1]
+        return self.towers.encode_embeddings(texts, ends, deep=states, weights=weights, update=update).cpu()
 
 
 def class_texts(

@@ -15,6 +15,7 @@ from vlmbench.features.images.batch import ImageBatch
 from vlmbench.transfer.base import Reads, TransferMethod
 from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.patch_inputs import patch_batches
+from vlmbench.transfer.pixels import pixel_batches
 from vlmbench.transfer.two_model_inputs import two_model_batches
 from vlmbench.transfer.view_inputs import view_batches
 
@@ -29,6 +30,7 @@ def _features(engine: FeatureEngine, chosen: Chosen, settings: Mapping[str, Any]
 
 READERS: dict[Reads, Reader] = {
     "features": _features,
+    "pixels": pixel_batches,
     "patches": patch_batches,
     "views": view_batches,
     "two-models": two_model_batches,

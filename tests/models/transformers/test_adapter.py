@@ -103,7 +103,7 @@ def test_clip_features_are_the_librarys(clip, clip_folder):
     assert clip.embedding_dim == 24 and clip.logit_bias == 0.0
     assert clip.logit_scale == pytest.approx(library.logit_scale.exp().item())
     of_texts = {"PrefixTextEncoder", "PackedTextEncoder", "TokenReader", "TunableTowers"}
-    assert set(clip.capabilities) == {*of_texts, "DenseEncoder"}
+    assert set(clip.capabilities) == {*of_texts, "DenseEncoder", "TunableImageTower"}
     assert_counts_tokens(clip, 77, lambda text: len(tokenizer(text)["input_ids"]))
 
 

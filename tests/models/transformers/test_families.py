@@ -25,6 +25,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     bert_tokenizer,
     clip_processor,
     flava,
+    metaclip_2,
     open_folder,
     roberta_tokenizer,
     save,
@@ -47,12 +48,6 @@ def altclip(folder: Path) -> Path:
     text = {**TEXT, "vocab_size": 12, "project_dim": 24, "max_position_embeddings": 130}
     config = transformers.AltCLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
     return save(folder, transformers.AltCLIPModel(config), roberta_tokenizer(), clip_processor(32))
-
-
-def metaclip_2(folder: Path) -> Path:
-    text = {**TEXT, "vocab_size": 12, "eos_token_id": 2, "bos_token_id": 0, "pad_token_id": 1}
-    config = transformers.MetaClip2Config(text_config=text, vision_config=VISION, projection_dim=24)
-    return save(folder, transformers.MetaClip2Model(config), roberta_tokenizer(), clip_processor(32))
 
 
 def clipseg(folder: Path) -> Path:

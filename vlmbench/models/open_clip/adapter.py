@@ -34,7 +34,7 @@ from vlmbench.models.open_clip.text import (
     token_reader,
     tokenized,
 )
-from vlmbench.models.open_clip.tunable import tunable_towers
+from vlmbench.models.open_clip.tunable import tunable_image_tower, tunable_towers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.byte_pixels import open_clip_bytes
 from vlmbench.models.towers.described import described, one_line_repr
@@ -127,6 +127,7 @@ class OpenClipModel:
             "BytePixels": open_clip_bytes(self._transform),
             "TokenReader": token_reader(tokenizer),
             "TunableTowers": tunable_towers(causal),
+            "TunableImageTower": tunable_image_tower(network),
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 

@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F
 from open_clip.coca_model import CoCa
 from open_clip.model import CustomTextCLIP
-from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Transformer
-from torch import Tensor, nn
+from open_clip.transformer import TextTransformer
+from torch import Tensor
 
 from vlmbench.models.base import PackedTextEncoder, TokenPacks
+from vlmbench.models.open_clip.residual_blocks import residual_blocks
 from vlmbench.models.open_clip.text import CausalTextEncoder, is_causal, project, tokenized
-from vlmbench.models.towers.causal_blocks import CausalBlock, PackedText, walk
 from vlmbench.models.towers.padding import unpadded_lengths
+from vlmbench.models.towers.residual_blocks import PackedText, ResidualBlock, walk
 
 CLASS_TOKEN = -1
 """The value that marks the class token in a row of ids. That token has its own embedding and no id."""
@@ -37,7 +38,7 @@ class PackedClassTokenText:
 
     tower: Any
     tokenizer: Any
-    blocks: Sequence[CausalBlock]
+    blocks: Sequence[ResidualBlock]
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         tokens = tokenized(self.tokenizer, texts)
@@ -72,13 +73,13 @@ def packed_text_encoder(model: Any, tokenizer: Any, trimmed: CausalTextEncoder |
     tower = cast(Any, model.text)
     if tower.cls_emb is None or tower.correct_cls_mask or not is_causal(tower):
         return None
-    blocks = causal_blocks(tower)
+    blocks = residual_blocks(tower.transformer)
     return PackedClassTokenText(tower, tokenizer, blocks) if blocks else None
 
 
 def _reading_at_the_end(trimmed: CausalTextEncoder) -> PackedText | None:
     tower = trimmed.tower
-    blocks = causal_blocks(tower)
+    blocks = residual_blocks(tower.transformer)
 
     def encode_packs(packs: TokenPacks) -> Tensor:
         return project(tower, _features(tower, blocks, packs.tokens, packs.depths, packs))
@@ -88,7 +89,7 @@ def _reading_at_the_end(trimmed: CausalTextEncoder) -> PackedText | None:
 
 def _features(
     tower: Any,
-    blocks: Sequence[CausalBlock],
+    blocks: Sequence[ResidualBlock],
     tokens: Tensor,
     positions: Tensor,
     packs: TokenPacks,
@@ -101,41 +102,3 @@ def _features(
         x = torch.where(is_class.unsqueeze(-1), tower.cls_emb.to(dtype), x)
     x = x + tower.positional_embedding[positions].to(dtype)
     return cast(Tensor, tower.ln_final(walk(blocks, x, packs)))
-
-
-def causal_blocks(tower: Any) -> list[CausalBlock]:
-    """The blocks of a tower; an empty list if the class of one of them is unknown."""
-    if type(tower.transformer) is not Transformer:
-        return []
-    blocks = [_block(block) for block in tower.transformer.resblocks]
-    known = [block for block in blocks if block is not None]
-    return known if len(known) == len(blocks) else []
-
-
-def _block(block: Any) -> CausalBlock | None:
-    """Split open_clip's plain block (``transformer.ResidualAttentionBlock``) into its parts; None for other blocks."""
-    if type(block) is not ResidualAttentionBlock or type(block.attn) is not nn.MultiheadAttention:
-        return None
-    attention = cast(Any, block.attn)
-    fused = attention.in_proj_weight is not None and attention.in_proj_bias is not None
-    plain = attention.bias_k is None and attention.bias_v is None and not attention.add_zero_attn
-    if not (fused and plain) or hasattr(block, "ln_1_kv"):
-        return None
-    width = attention.embed_dim
-
-    def queries(x: Tensor) -> Tensor:
-        return F.linear(x, attention.in_proj_weight[:width], attention.in_proj_bias[:width])
-
-    def keys_values(x: Tensor) -> tuple[Tensor, Tensor]:
-        keys, values = F.linear(x, attention.in_proj_weight[width:], attention.in_proj_bias[width:]).chunk(2, dim=-1)
-        return keys, values
-
-    return CausalBlock(
-        heads=attention.num_heads,
-        attention_norm=block.ln_1,
-        mlp_norm=block.ln_2,
-        queries=queries,
-        keys_values=keys_values,
-        out=lambda x: cast(Tensor, block.ls_1(attention.out_proj(x))),
-        mlp=lambda x: cast(Tensor, block.ls_2(block.mlp(x))),
-    )

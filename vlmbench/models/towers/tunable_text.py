@@ -5,15 +5,18 @@ Adapters offer it as ``TunableTowers``. The tower's own weights get no gradients
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from vlmbench.models.towers.causal_blocks import CausalBlock, Map
-from vlmbench.models.tunable import TokenEmbeddings
+from vlmbench.errors import ModelError
+from vlmbench.models.towers.overlay import Overlay
+from vlmbench.models.towers.residual_blocks import Map, ResidualBlock
+from vlmbench.models.tunable import TokenEmbeddings, Update
+from vlmbench.wording import counted
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,16 @@ class TunableText:
         positions: gives the (P, W) embeddings of the P positions.
         blocks: the transformer.
         project: (N, W) states after the last block to (N, D), unit length.
-        held: the module whose parameters get no gradients.
+        held: the tower's parameters.
     """
 
     tokenize: Callable[[Sequence[str]], Tensor]
     lengths: Map
     tokens: nn.Embedding
     positions: Callable[[], Tensor]
-    blocks: Sequence[CausalBlock]
+    blocks: Sequence[ResidualBlock]
     project: Map
-    held: nn.Module
+    held: Overlay
 
     @property
     def context_length(self) -> int:
@@ -58,15 +61,36 @@ class TunableText:
             found = self.tokens(ids.to(self.tokens.weight.device))
         return TokenEmbeddings(ids, found, ends)
 
-    def encode_embeddings(self, embeddings: Tensor, ends: Tensor) -> Tensor:
+    def text_parameters(self) -> Mapping[str, Tensor]:
+        return self.held.parameters()
+
+    def encode_embeddings(
+        self,
+        embeddings: Tensor,
+        ends: Tensor,
+        *,
+        deep: Sequence[Tensor] = (),
+        weights: Mapping[str, Tensor] | None = None,
+        update: Update | None = None,
+    ) -> Tensor:
+        if len(deep) >= len(self.blocks):
+            after = counted(len(self.blocks) - 1, "block")
+            raise ModelError(f"the text tower has {after} after the first, and got states for {len(deep)}")
         places = ends.to(embeddings.device).unsqueeze(1)
         count, length = embeddings.shape[:2]
         sees = torch.ones(length, length, dtype=torch.bool, device=embeddings.device).tril().expand(count, -1, -1)
-        with without_gradients(self.held):
+
+        def forward() -> Tensor:
             x = embeddings + self.positions()[:length]
-            for block in self.blocks[:-1]:
-                x = block(x, sees)
-            return self.project(self.blocks[-1](x, sees, places)[:, 0])
+            for number, block in enumerate(self.blocks):
+                if 0 < number <= len(deep):
+                    states = deep[number - 1]
+                    x = torch.cat([x[:, :1], states.expand(count, -1, -1), x[:, 1 + states.shape[-2] :]], dim=1)
+                added = None if update is None else partial(update, number)
+                x = block(x, sees, places if number + 1 == len(self.blocks) else None, added)
+            return self.project(x[:, 0])
+
+        return self.held.compute(weights, forward)
 
 
 def tunable_text(
@@ -74,23 +98,10 @@ def tunable_text(
     lengths: Map,
     tokens: nn.Embedding,
     positions: Callable[[], Tensor],
-    blocks: Sequence[CausalBlock],
+    blocks: Sequence[ResidualBlock],
     project: Map,
-    held: nn.Module,
+    held: Overlay,
 ) -> TunableText | None:
     """A :class:`TunableText`; None if the tower has no blocks that are known, or weights of less than 32 bits."""
-    whole = all(parameter.dtype in (torch.float32, torch.float64) for parameter in held.parameters())
-    return TunableText(tokenize, lengths, tokens, positions, blocks, project, held) if blocks and whole else None
-
-
-@contextmanager
-def without_gradients(module: nn.Module) -> Iterator[None]:
-    """In the block, what is computed with the module's parameters keeps no gradients for them."""
-    own = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in own:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in own:
-            parameter.requires_grad_(True)
+    known = blocks and held.in_full_precision
+    return TunableText(tokenize, lengths, tokens, positions, blocks, project, held) if known else None

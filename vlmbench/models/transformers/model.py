@@ -22,7 +22,7 @@ from vlmbench.models.transformers.checkpoint import forward_config
 from vlmbench.models.transformers.family import Family
 from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
-from vlmbench.models.transformers.tunable import tunable_towers
+from vlmbench.models.transformers.tunable import tunable_image_tower, tunable_towers
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import CASE_KEPT
 from vlmbench.rgb import as_rgb
@@ -87,6 +87,7 @@ class TransformersModel:
             "DenseEncoder": dense_encoder(card.name, self.network, processor),
             "TokenReader": TextTokens(self.max_length, self.token_ids, self._uncut),
             "TunableTowers": tunable_towers(self.towers, causal),
+            "TunableImageTower": tunable_image_tower(self.towers),
             **{name: offer(self) for name, offer in family.capabilities.items()},
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}

@@ -122,14 +122,22 @@ def support_data(
     class_names: Sequence[str],
     test: Chosen,
     contents: ContentHashes,
+    *,
+    order: Sequence[str] | None,
 ) -> SupportData:
     """Sort the train and val data by class.
+
+    Args:
+        card: the task whose train and val data it is.
+        class_names: the classes that are learnt, in label order. Images of later classes are left out.
+        order: the classes in label order as the data names them; None: as each role has them.
 
     Raises:
         DataError: the card has no train data.
         LabelError: the roles have other classes.
     """
-    pools = {role: _pools(card, role, datasets, class_names) for role in ("train", "val") if role in datasets}
+    roles: tuple[Role, Role] = ("train", "val")
+    pools = {role: _pools(card, role, datasets[role], len(class_names), order) for role in roles if role in datasets}
     if "train" not in pools:
         raise DataError(
             f"task {card.name!r} names no train data, and a transfer method learns from it",
@@ -138,17 +146,15 @@ def support_data(
     return SupportData(card.name, class_names, test, pools["train"], pools.get("val"), contents)
 
 
-def _pools(card: TaskCard, role: Role, datasets: Mapping[Role, ImageDataset], class_names: Sequence[str]) -> Pools:
-    """The pools of one role. Its classes must be those of the test data, in any order.
+def _pools(card: TaskCard, role: Role, dataset: ImageDataset, count: int, order: Sequence[str] | None) -> Pools:
+    """The pools of one role, for the first ``count`` classes. The role may have its classes in another order.
 
     Raises:
-        LabelError: they are others.
+        LabelError: it has others.
     """
-    dataset, test = datasets[role], datasets["test"]
-    count = len(class_names)
-    if card.classes is not None or dataset.classes is None or test.classes is None or dataset.classes == test.classes:
+    if card.classes is not None or dataset.classes is None or order is None or dataset.classes == tuple(order):
         return Pools.of(dataset, count)
-    places = {name: place for place, name in enumerate(test.classes)}
+    places = {name: place for place, name in enumerate(order)}
     strange = [name for name in dataset.classes if name not in places]
     if strange:
         raise LabelError(
@@ -157,4 +163,4 @@ def _pools(card: TaskCard, role: Role, datasets: Mapping[Role, ImageDataset], cl
             hint="Name its classes as those of the test data.",
         )
     labels = {label: places[name] for label, name in enumerate(dataset.classes)}
-    return Pools.of(RelabelledDataset(dataset, labels, test.classes), count)
+    return Pools.of(RelabelledDataset(dataset, labels, order), count)

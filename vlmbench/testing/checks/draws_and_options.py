@@ -32,6 +32,7 @@ from vlmbench.transfer.base import (
     TransferMethod,
     learns_from,
 )
+from vlmbench.transfer.other_classes import scores_new_classes
 
 _NO_OPTION = "an-option-that-no-method-has"
 
@@ -111,6 +112,42 @@ def check_draws(
             inspection.require(difference <= close, f"logits of draw {support.seed} differ by a share {difference:.3g}")
             same = dict(found.chosen) == dict(alone.chosen)
             inspection.require(same, f"alone, draw {support.seed} chose {alone.chosen}, not {found.chosen}")
+
+
+def check_new_classes(
+    inspection: Inspection,
+    method: TransferMethod,
+    fitted: Callable[[], Fitted],
+    engine: FeatureEngine,
+    prompts: PromptSet,
+    options: Mapping[str, Any],
+    inputs: Tensor,
+    close: float,
+) -> None:
+    """Check that what was learnt makes the classifier of other classes; nothing if the method cannot score them.
+
+    Args:
+        fitted: learns from one draw of the classes of ``prompts``.
+        options: the settings that it learns with.
+    """
+    if not isinstance(method, FitsDraws) or not scores_new_classes(method, options):
+        return
+    with inspection.promise(
+        "What was learnt makes a classifier of new classes; of the learnt classes, it is the same classifier",
+        fix="Give Fitted.for_classes, which uses the prompts that it gets; or set scores_new_classes = False.",
+    ):
+        found = fitted()
+        inspection.require(found.for_classes is not None, "scores_new_classes is True, but for_classes is None")
+        if found.for_classes is None:
+            return
+        more = replace(prompts, class_names=(*(f"{name} two" for name in prompts.class_names), "another"))
+        logits = found.for_classes(engine, more).logits(inputs)
+        wanted = (len(inputs), len(more.class_names))
+        inspection.require(tuple(logits.shape) == wanted, f"the shape is {tuple(logits.shape)}, not {wanted}")
+        inspection.require(bool(torch.isfinite(logits).all()), "some logits of new classes are NaN or infinite")
+        own, again = found.classifier.logits(inputs), found.for_classes(engine, prompts).logits(inputs)
+        difference = apart(own, again) / max(1.0, float(own.abs().max()))
+        inspection.require(difference <= close, f"logits of the learnt classes differ by a share {difference:.3g}")
 
 
 def check_nan(

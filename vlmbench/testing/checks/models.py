@@ -19,11 +19,12 @@ from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLangua
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.models.memory.held import modules_of
 from vlmbench.models.memory.undisturbed import undisturbed
-from vlmbench.models.tunable import TunableTowers
+from vlmbench.models.tunable import TunableImageTower, TunableTowers
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_segmenter
-from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader, check_tunable
+from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader
+from vlmbench.testing.checks.tunable import check_tunable, check_tunable_image
 from vlmbench.testing.checks.unchanged import changed as changed_settings
 from vlmbench.testing.checks.unchanged import hashes_of, process_state
 from vlmbench.testing.conformance import Conformance, Inspection
@@ -38,6 +39,7 @@ _OF_ENCODERS: Mapping[type, Callable[..., None]] = {
     protocols.PackedTextEncoder: check_packs,
     protocols.TokenReader: check_reader,
     TunableTowers: check_tunable,
+    TunableImageTower: check_tunable_image,
 }
 _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.DenseEncoder: check_dense,

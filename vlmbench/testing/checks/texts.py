@@ -10,7 +10,6 @@ from torch import Tensor
 
 from vlmbench.features.texts.prefix_tree import collate, packs
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, TokenReader, VisionLanguageModel
-from vlmbench.models.tunable import TunableTowers
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import apart, require_features
 from vlmbench.testing.conformance import Inspection
@@ -110,33 +109,6 @@ def check_packs(
             inspection.require(
                 difference <= rounding, f"in packs of {capacity} tokens they differ by up to {difference:.3g}"
             )
-
-
-def check_tunable(
-    inspection: Inspection, model: VisionLanguageModel, towers: TunableTowers, *, rounding: float
-) -> None:
-    """Check that embeddings give the features of their texts and get gradients, and that no parameter gets one."""
-    texts = ["a photo of a cat", "", "a", "two dogs in the park"]
-    with inspection.promise(
-        "TunableTowers: embeddings of tokens have the features of their texts, and get gradients",
-        fix="Add the positions in encode_embeddings, read the state at `ends`, and work outside of inference mode.",
-    ):
-        found = towers.token_embeddings(texts)
-        ends = found.ends
-        inspection.require(
-            found.embeddings.shape == (*found.ids.shape, towers.text_width) and ends.shape == (len(texts),),
-            f"{len(texts)} texts have embeddings of shape {tuple(found.embeddings.shape)}",
-        )
-        asked = found.embeddings.detach().clone().requires_grad_()
-        features = towers.encode_embeddings(asked, ends)
-        with torch.inference_mode():
-            plain = model.encode_text(texts)
-        require_features(inspection, features.detach(), (len(texts), plain.shape[1]), model.device)
-        difference = apart(features.detach(), plain)
-        inspection.require(difference <= rounding, f"they differ by up to {difference:.3g}")
-        (gradient,) = torch.autograd.grad(features[:, 0].sum(), asked)
-        moved = bool(torch.isfinite(gradient).all()) and bool(gradient.abs().sum() > 0)
-        inspection.require(moved, "the gradient of the embeddings is zero, NaN or infinite")
 
 
 def check_reader(inspection: Inspection, model: VisionLanguageModel, reader: TokenReader, *, rounding: float) -> None:

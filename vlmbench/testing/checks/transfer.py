@@ -15,7 +15,13 @@ from torch import Tensor
 from vlmbench.data.base import Chosen, ImageDataset
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
-from vlmbench.testing.checks.draws_and_options import check_draws, check_nan, check_options, engine_of
+from vlmbench.testing.checks.draws_and_options import (
+    check_draws,
+    check_nan,
+    check_new_classes,
+    check_options,
+    engine_of,
+)
 from vlmbench.testing.checks.features import apart, different, stacked
 from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
 from vlmbench.testing.conformance import Conformance, Inspection
@@ -128,6 +134,16 @@ def _check_fit(
         fit_draws = partial(_fit_draws, method, model, prompts, options)
         supports = [support, _support(dataset, shots, seed=1)]
         check_draws(inspection, method, fit_draws, supports, inputs, _CLOSE)
+        check_new_classes(
+            inspection,
+            method,
+            lambda: fit_draws([support])[0],
+            engine_of(model),
+            prompts,
+            options,
+            inputs,
+            _CLOSE,
+        )
         check_nan(inspection, method, model, support, prompts, options, inputs)
     check_options(inspection, method, partial(_fit_with, method, model, support, prompts))
     with inspection.promise(

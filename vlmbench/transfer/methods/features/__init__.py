@@ -1,0 +1,1 @@
+"""Transfer methods that learn from features of images and texts, one a module."""

@@ -1,0 +1,1 @@
+"""Transfer methods that learn prompts through the text tower, one a module."""

@@ -1,0 +1,1 @@
+"""Transfer methods that train through the image tower, one a module."""
