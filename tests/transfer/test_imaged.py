@@ -218,9 +218,10 @@ def test_wise_ft_without_trained_weights_answers_as_zero_shot(model: Any) -> Non
     assert trained.predictions["top"].to_pylist() != table["top"].to_pylist()
 
 
-def test_training_makes_few_shots_better(model: Any) -> None:
+@pytest.mark.parametrize("name, lr", [("full-ft", 1e-3), ("vpt", 0.1), ("clip-lora", 0.02)])
+def test_training_makes_few_shots_better(name: str, lr: float, model: Any) -> None:
     """The classes differ in colour, which a random tower shows, and random texts do not name."""
-    outcome = answer(model, TransferAsked("full-ft", 4, 0, "no-validation", {"epochs": 20, "lr": 1e-3, "views": 1}))
+    outcome = answer(model, TransferAsked(name, 4, 0, "no-validation", {"epochs": 20, "lr": lr, "views": 1}))
     assert outcome.transfer is not None
     start = outcome.transfer.zero_shot["acc1"]
     assert start is not None and start < 0.5 and outcome.metrics["acc1"].value > 0.8  # type: ignore[operator]

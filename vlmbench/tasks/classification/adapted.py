@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -65,6 +65,19 @@ class Answers:
 
     scored: Scored
     closed: Closed | None = None
+
+
+@dataclass
+class Fits:
+    """What was learnt from some draws.
+
+    Attributes:
+        known: by :meth:`AdaptedQuestion._fit_key`.
+        apart: draws were learnt together once, and it failed. Each is then learnt alone.
+    """
+
+    known: dict[Hashable, Fit] = field(default_factory=dict)
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,39 +217,41 @@ class AdaptedQuestion:
         )
 
     def _fit(self, engine: FeatureEngine) -> Fit:
-        """Learn from this draw, and from the other draws of the run that are still to be asked, if the method can.
+        """Learn from this draw, and from the other draws of the run at the same time if the method can.
 
         Draws that are learnt together are kept in the engine's memory until they are asked for. What is learnt from
-        another task's data is kept for the next tasks, until another method, K, track or setting is asked for.
+        another task's data is kept for the next tasks, until something else is asked for.
         """
-        known = self._known(engine)
+        place, group = self._place
+        kept: tuple[Hashable, Fits] | None = engine.memory.get(place)
+        fits = kept[1] if kept is not None and kept[0] == group else Fits()
         key = self._fit_key(self.asked.draw)
-        if key not in known:
-            together = self.asked.together if learns_at_once(self.method) else ()
+        if key not in fits.known:
+            together = self.asked.together if learns_at_once(self.method) and not fits.apart else ()
             draws = sorted({self.asked.draw, *together})
             try:
-                known.update(zip(map(self._fit_key, draws), self._fit_draws(engine, draws), strict=True))
+                fits.known.update(zip(map(self._fit_key, draws), self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
                 if len(draws) == 1:
                     raise
-                known[key] = self._fit_draws(engine, [self.asked.draw])[0]
-        return known.pop(key) if self.asked.source is None else known[key]
+                fits.apart = True
+                fits.known[key] = self._fit_draws(engine, [self.asked.draw])[0]
+        engine.memory.put(place, (group, fits), 0)  # after the features that it needed, so that these go first
+        return fits.known.pop(key) if self.asked.source is None else fits.known[key]
 
-    def _known(self, engine: FeatureEngine) -> dict[Hashable, Fit]:
-        """What was learnt with this method, K, track and settings, by :meth:`_fit_key`."""
+    @property
+    def _place(self) -> tuple[Hashable, Hashable]:
+        """Where the memory keeps what was learnt, and what it must have been learnt with to be this question's.
+
+        Of another task's data one fit is kept, or those of the draws that are learnt together.
+        """
         asked, source = self.asked, self.asked.source
         settings = json.dumps(self.settings, sort_keys=True, default=str)
         of_method = asked.method, asked.shots, asked.track, settings, self.learnt.sha256
-        fits: dict[Hashable, Fit]
         if source is None:
-            key: Hashable = ("fit", id(self.dataset), self.card.name, asked.setting, *of_method)
-            fits = engine.memory.get(key) or engine.memory.put(key, {}, 0)
-            return fits
-        place, group = "fits of another task's data", (source.name, of_method)
-        kept: tuple[Hashable, dict[Hashable, Fit]] | None = engine.memory.get(place)
-        if kept is None or kept[0] != group:
-            kept = engine.memory.put(place, (group, {}), 0)
-        return kept[1]
+            return ("fit", id(self.dataset), self.card.name, asked.setting, *of_method), None
+        draw = None if learns_at_once(self.method) else asked.draw
+        return "fits of another task's data", (source.name, of_method, draw)
 
     def _fit_key(self, draw: int) -> Hashable:
         """The draw; of another task's data with the drawn images, which differ if one is a test image of this task."""

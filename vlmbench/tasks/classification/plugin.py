@@ -171,7 +171,7 @@ class Classification:
                 asked.source or card,
                 datasets,
                 learnt.class_names,
-                Chosen(dataset, indices),
+                Chosen(dataset, range(len(dataset.samples))),
                 contents,
                 order=datasets["train" if asked.source else "test"].classes,
             )

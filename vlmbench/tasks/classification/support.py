@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset
 from vlmbench.data.contents import ContentHashes
-from vlmbench.errors import DataError, LabelError
+from vlmbench.errors import BadSampleError, DataError, LabelError
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import SUPPORT_OVERLAP
-from vlmbench.transfer.asked import TransferAsked
+from vlmbench.remarks.codes import SUPPORT_FEWER, SUPPORT_OVERLAP
+from vlmbench.transfer.asked import Track, TransferAsked
 from vlmbench.transfer.base import FewShot
 from vlmbench.transfer.relabelled import RelabelledDataset
-from vlmbench.transfer.support import Pools, draw_support
+from vlmbench.transfer.support import MOST_VALIDATION, Pools, draw_support
 from vlmbench.wording import counted, either, listed
 
 
@@ -27,13 +29,25 @@ class Drawn:
 
     Attributes:
         passed: ids of images that were drawn and passed over, since they are in another role too.
+        fewer: names of classes that have fewer images than were asked for.
     """
 
     support: FewShot
     passed: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
 
     def tell(self) -> None:
-        """Remark on the images that were passed over."""
+        """Remark on the images that were passed over, and on classes with too few."""
+        if self.fewer:
+            count = len(self.fewer)
+            say(
+                SUPPORT_FEWER,
+                f"{counted(count, 'class', 'classes')} {either(count, 'has', 'have')} fewer than "
+                f"{counted(self.support.shots, 'image')} to learn from, or too few to choose settings with",
+                brief=f"{counted(count, 'class', 'classes')} with fewer images",
+                count=count,
+                examples=self.fewer,
+            )
         if self.passed:
             count = len(self.passed)
             say(
@@ -51,7 +65,7 @@ class SupportData:
     """Everything that support sets of one task are drawn from.
 
     Attributes:
-        test: the scored samples, which no support set may have.
+        test: all samples of the test data, scored or not, which no support set may have.
         train: the images to learn from.
         val: the images to choose settings with; None: the rest of ``train``.
         contents_known: content hashes of samples; questions of one task share them.
@@ -81,7 +95,7 @@ class SupportData:
             DataError: a class has no other image.
             BadSampleError: an image cannot be read.
         """
-        of_test = {self.content(self.test.dataset, index) for index in self.test.indices}
+        of_test = self._of_test()
         train, val, passed = self.train, self.val, list[str]()
         while True:
             found = draw_support(asked, train, val, self.class_names, task=self.task)
@@ -105,7 +119,30 @@ class SupportData:
             train = train.without(double if val is not None else [*double, *double_val])
             val = None if val is None else val.without(double_val)
         self.contents_known.keep()
-        return Drawn(found, tuple(passed))
+        return Drawn(found, tuple(passed), self._fewer(found, asked.track))
+
+    def _of_test(self) -> frozenset[str]:
+        """The contents of the test samples that can be read. The others are told of when they are scored."""
+        found = set[str]()
+        for index in self.test.indices:
+            with suppress(BadSampleError):
+                found.add(self.content(self.test.dataset, index))
+        return frozenset(found)
+
+    def _fewer(self, found: FewShot, track: Track) -> tuple[str, ...]:
+        """The names of classes with fewer images than were asked for."""
+        asked = [(found.train, found.val)] if track == "cut-validation" else [(found.train, None)]
+        wanted = [found.shots]
+        if track == "few-shot-validation":
+            asked.append((found.val, None))
+            wanted.append(min(found.shots, MOST_VALIDATION))
+        names: dict[str, None] = {}
+        for parts, count in zip(asked, wanted, strict=True):
+            drawn = Counter(
+                part.dataset.samples[index].target for part in parts if part is not None for index in part.indices
+            )
+            names.update(dict.fromkeys(name for label, name in enumerate(self.class_names) if drawn[label] < count))
+        return tuple(names)
 
     def contents(self, chosen: Chosen) -> Mapping[int, str]:
         """The hex content hash of each chosen sample, by its index."""
