@@ -201,6 +201,16 @@ def test_the_record_says_what_it_cost(name: str, track: Track, model: Any) -> No
     assert info.cost.parameters > 0 and info.options["views"] == 2
 
 
+@pytest.mark.parametrize("epochs, compared", [(50, 50), (90, 45), (101, 41)])
+def test_at_most_50_steps_are_compared_on_validation_images(epochs: int, compared: int, model: Any) -> None:
+    """An epoch has 2 steps. Of 202 steps, the first end of an epoch after each 5th is compared, and the last."""
+    options = {**QUICK, "epochs": epochs, "encoder": "text"}
+    info = answer(model, TransferAsked("clip-lora", 2, 0, "few-shot-validation", options)).transfer
+    assert info is not None and info.steps == 2 * epochs
+    at_the_end = 1 if info.step is None else 2
+    assert info.cost.text_passes == 3 + 3 * (info.steps + compared + at_the_end)
+
+
 @pytest.mark.parametrize(
     "name, options", [("vpt", {"tokens": 0}), ("clip-lora", {"lr": 1e-12}), ("clip-lora", {"iterations": 1, "rank": 1})]
 )

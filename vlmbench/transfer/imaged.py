@@ -7,6 +7,7 @@ in ``methods/towers/``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -42,6 +43,9 @@ from vlmbench.transfer.pixels import ViewPixels
 from vlmbench.transfer.prompted import towers_of
 from vlmbench.transfer.training import Recipe, Weights, train
 from vlmbench.wording import counted
+
+MOST_COMPARED = 50
+"""The most steps that are compared on validation images. With more epochs, some epochs are passed over."""
 
 
 class ImagedOptions(MethodOptions):
@@ -244,18 +248,20 @@ class ImagedMethod(Generic[OptionsT]):
         data = self._data(engine, support, prompts, options, pixels)
         validation = None if support.val is None else _Validation.of(engine, support.val)
         best: _Best | None = None
+        steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
+        part, compared = math.ceil(steps / MOST_COMPARED), 0
 
         def watch(step: int, learnt: Callable[[], Weights]) -> None:
-            nonlocal best
-            if validation is None:
+            nonlocal best, compared
+            if validation is None or (step // part == compared and step < steps):
                 return
+            compared = step // part
             weights = learnt()
             right = validation.right(self.head(weights, data, options))
             if best is None or right > best.right:
                 best = _Best(right, step, weights)
 
         weights = self.learn(data, pixels, labels_of(support.train), options, watch)
-        steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
         kept = best or _Best(0, steps, weights)
         settings: Sequence[Mapping[str, Any]] = combinations(self.late, options) if validation else [{}]
         chosen = settings[0]

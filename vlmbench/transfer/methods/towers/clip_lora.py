@@ -45,7 +45,7 @@ class ClipLoraOptions(WordedOptions):
     rank: int = Field(2, ge=1, le=1024, description="r, the rank of an update")
     alpha: float = Field(1.0, gt=0, le=1000, description="factor of an update, before it is divided")
     divide: Literal["rank", "root"] = Field(
-        "rank", description="what alpha is divided by: r (the row), or its square root (the public code)"
+        "rank", description="what alpha is divided by: r (methods.csv), or its square root (the public code)"
     )
     dropout: float = Field(0.25, ge=0, lt=1, description="share of an update's inputs that each step leaves out")
     encoder: Literal["both", "image", "text"] = Field(
