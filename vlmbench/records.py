@@ -350,9 +350,8 @@ class Summary(Part):
         if how is None:
             return self.task.name
         shots = f", {how.shots}-shot, draw {how.draw}" if how.shots else ""
-        setting = "" if how.setting == "all-classes" else f", {how.setting}"
-        source = "" if how.source is None else f", learnt from {how.source}"
-        return f"{self.task.name} with {how.method}{shots}, {how.track}{setting}{source}"
+        learnt = f", {how.learnt}" if how.learnt else ""
+        return f"{self.task.name} with {how.method}{shots}, {how.track}{learnt}"
 
     @property
     def main(self) -> MetricValue:

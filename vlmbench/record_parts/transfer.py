@@ -67,3 +67,8 @@ class TransferInfo(Part):
     """The hash of the weights of each other model that it used."""
     cost: TransferCost
     """What it cost."""
+
+    @property
+    def learnt(self) -> str:
+        """Which classes were learnt, in words: "base-to-new" or "learnt from TASK"; empty: all of the task itself."""
+        return f"learnt from {self.source}" if self.source else "" if self.setting == "all-classes" else self.setting

@@ -65,7 +65,7 @@ def _lines(curves: Sequence[Curve], x: Callable[[Point], float]) -> list[ChartLi
             if point.shots
         ]
         if points:
-            found.append(ChartLine(curve.method, points))
+            found.append(ChartLine(curve.named, points))
     return found
 
 

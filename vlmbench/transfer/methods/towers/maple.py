@@ -105,5 +105,5 @@ METHOD = ImagedMethod(
     loss=loss,
     head=head,
     needs=BOTH_TOWERS,
-    changes_tokens=True,
+    changes_tokens=lambda options: True,
 )
