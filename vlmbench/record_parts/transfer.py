@@ -11,7 +11,8 @@ class TransferCost(Part):
     """What it cost to adapt a model."""
 
     fit_seconds: float
-    """Wall-clock seconds to learn, with features that were not cached. Draws learnt together share the time equally."""
+    """Wall-clock seconds to learn, without reading and encoding images and prompts, which all methods share. Draws that
+    are learnt together share the time equally."""
     drawn_together: Count = 1
     """How many draws were learnt together."""
     parameters: Count = 0
