@@ -24,6 +24,8 @@ Track = Literal["no-validation", "cut-validation", "few-shot-validation", "full-
 - ``leaky``: the test images, as some papers chose; every table marks it.
 """
 TRACKS: tuple[Track, ...] = get_args(Track)
+LIMIT = 2**31
+"""Shots and draws are below it, so that every generator of random numbers takes a draw as its seed."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class TransferAsked:
         together: other draws of the same run, which a method may learn from at the same time. It changes no number.
 
     Raises:
-        UsageError: a number below 0, or an unknown track.
+        UsageError: a number below 0 or too large, or an unknown track.
     """
 
     method: str = ZERO_SHOT
@@ -51,8 +53,8 @@ class TransferAsked:
 
     def __post_init__(self) -> None:
         for option, value in (("--shots", self.shots), ("the draw of --seeds", self.draw)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise UsageError(f"{option} must be a whole number, 0 or above, not {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < LIMIT:
+                raise UsageError(f"{option} must be a whole number from 0 to {LIMIT - 1:,}, not {value!r}")
         if self.track not in TRACKS:
             raise UsageError(f"--track must be one of {', '.join(TRACKS)}, not {self.track!r}")
 
@@ -75,4 +77,5 @@ def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
 
     The method's options are not part of it: a record has all of them, and a request has those that the user set.
     """
-    return tuple(protocol.get(name) for name in ("transfer", "shots", "draw", "track"))
+    of_zero_shot = "transfer" not in protocol  # other fields of its protocol may have the same names
+    return tuple(None if of_zero_shot else protocol.get(name) for name in ("transfer", "shots", "draw", "track"))

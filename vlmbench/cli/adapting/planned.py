@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.cli.console import print_line
 from vlmbench.errors import LONGEST_IN_TABLE, first_line
+from vlmbench.record_parts.transfer import USUAL_TRACK
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted
 
@@ -58,7 +59,8 @@ def _support_images(task: OpenedTask) -> int:
 def _adapted(task: OpenedTask) -> str:
     asked = task.options.transfer
     shots = f", {asked.shots}-shot, draw {asked.draw}" if asked.shots else ""
-    return f"{asked.method}{shots}" if asked.adapts else "–"
+    track = "" if asked.track == USUAL_TRACK else f", {asked.track}"
+    return f"{asked.method}{shots}{track}" if asked.adapts else "–"
 
 
 def _data(task: OpenedTask) -> list[str]:
