@@ -176,12 +176,15 @@ def test_a_question_without_other_roles_has_one(kinds: None, folders: dict[str, 
 def test_val_data_that_is_not_there_is_left_out_with_a_remark(folders: dict[str, Path], tmp_path: Path) -> None:
     options = TaskOptions(transfer=TransferAsked("nearest-mean", shots=1, track="few-shot-validation"))
     gone = {**folders, "val": tmp_path / "gone"}
-    shared: dict[Hashable, SharedDatasets] = {}
+    shared: dict[Hashable, OpenedData] = {}
     for name, expected in (("whole", []), ("gone", ["val-absent"]), ("gone", ["val-absent"])):
         (card,) = resolve_tasks([write_card(tmp_path / f"{name}.yaml", gone if name == "gone" else folders)])
         opened = open_task(card, Classification(), options, None, shared=shared)
         assert opened.problem is None and [remark.code for remark in opened.remarks] == expected
-    assert [list(datasets) for datasets in shared.values()] == [["test", "train", "val"], ["test", "train"]]
+    assert [list(data.datasets) for data in shared.values() if isinstance(data.datasets, SharedDatasets)] == [
+        ["test", "train", "val"],
+        ["test", "train"],
+    ]
     (card,) = resolve_tasks([write_card(tmp_path / "lost.yaml", {**folders, "train": tmp_path / "gone"})])
     assert isinstance(open_task(card, Classification(), options, None).problem, MissingDataError)
 

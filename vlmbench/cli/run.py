@@ -184,11 +184,11 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         print_table(plan_table(plan))
         show_resolution(plan)
         show_transfer_cost(plan)
-        for task in plan.tasks:
-            for remark in task.remarks:
-                print_note(f"{task.card.name}: {remark.sentence}  [{remark.code}]")
-            if task.problem:
-                print_error(task.problem, about=task.card.name)
+        for name, remark in plan.remarks:
+            print_note(f"{name}: {remark.sentence}  [{remark.code}]")
+        problems = {(task.card.name, task.problem.message): task.problem for task in plan.tasks if task.problem}
+        for (name, _), problem in problems.items():
+            print_error(problem, about=name)
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))

@@ -19,13 +19,14 @@ from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.registry import did_you_mean
+from vlmbench.remarks.base import Remark
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
 from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
 from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, other_card, resolve_models
-from vlmbench.run.opened import OpenedTask, open_task
+from vlmbench.run.opened import OpenedData, OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import SharedDatasets, TaskOptions, TaskPlugin, check_transfer
+from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import other_models
@@ -97,6 +98,11 @@ class Plan:
     tasks: tuple[OpenedTask, ...]
     objects: Mapping[str, GivenModel] = field(default_factory=dict)
 
+    @property
+    def remarks(self) -> Sequence[tuple[str, Remark]]:
+        """The remarks on the tasks, each with the name of its task. Questions of one task share most of them."""
+        return list(dict.fromkeys((task.card.name, remark) for task in self.tasks for remark in task.remarks))
+
 
 def import_adapters(models: Sequence[ModelAsked]) -> None:
     """Import the adapters of these models with the packages that they need. Nothing is written.
@@ -144,7 +150,7 @@ def make_plan(request: RunRequest) -> Plan:
                 ADAPTERS.get(other_card(name, objects).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
-    shared: dict[Hashable, SharedDatasets] = {}
+    shared: dict[Hashable, OpenedData] = {}
     contents = ContentHashes(index_folder(request.use_cache and not request.force))
     return Plan(
         models,

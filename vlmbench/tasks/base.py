@@ -9,9 +9,9 @@ numbers with :func:`vlmbench.remarks.base.say`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
@@ -125,16 +125,38 @@ Datasets = Mapping[Role, ImageDataset]
 """The opened data of a question, by role."""
 
 
+MadeT = TypeVar("MadeT")
+
+
 class SharedDatasets(dict[Role, ImageDataset]):
     """Data that several questions on one task share.
+
+    Args:
+        made: what questions made of the data, by a key of theirs.
 
     Attributes:
         contents: the content hashes of their samples.
     """
 
-    def __init__(self, datasets: Mapping[Role, ImageDataset], contents: ContentHashes | None = None) -> None:
+    def __init__(
+        self,
+        datasets: Mapping[Role, ImageDataset],
+        contents: ContentHashes | None = None,
+        made: dict[Hashable, Any] | None = None,
+    ) -> None:
         super().__init__(datasets)
         self.contents = contents or ContentHashes()
+        self.made: dict[Hashable, Any] = {} if made is None else made
+
+    def once(self, key: Hashable, make: Callable[[], MadeT]) -> MadeT:
+        """What ``make`` makes of the data. It is called at the first time, and not again if it raised no error.
+
+        Args:
+            key: what ``make`` depends on besides the data, with a word that no other kind of thing has.
+        """
+        if key not in self.made:
+            self.made[key] = make()
+        return cast(MadeT, self.made[key])
 
 
 class Question(Protocol):

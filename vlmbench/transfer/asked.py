@@ -54,7 +54,9 @@ class TransferAsked:
     def __post_init__(self) -> None:
         for option, value in (("--shots", self.shots), ("the draw of --seeds", self.draw)):
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < LIMIT:
-                raise UsageError(f"{option} must be a whole number from 0 to {LIMIT - 1:,}, not {value!r}")
+                large = isinstance(value, int) and value >= LIMIT  # Python refuses to print thousands of digits
+                said = "a larger number" if large else repr(value)
+                raise UsageError(f"{option} must be a whole number from 0 to {LIMIT - 1:,}, not {said}")
         if self.track not in TRACKS:
             raise UsageError(f"--track must be one of {', '.join(TRACKS)}, not {self.track!r}")
 
