@@ -35,7 +35,7 @@ from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
-from vlmbench.transfer.asked import Track
+from vlmbench.transfer.asked import Setting, Track
 from vlmbench.transfer.every import MOST_DRAWS, every_transfer
 from vlmbench.wording import counted
 
@@ -84,6 +84,8 @@ def evaluate(
     draws: int | Iterable[int] = 0,
     track: Track = "no-validation",
     method_options: Mapping[str, Any] | None = None,
+    setting: Setting = "all-classes",
+    learn_from: str | TaskCard | None = None,
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
@@ -114,6 +116,8 @@ def evaluate(
         draws: the seeds of support sets; one or several. ``range(5)`` is five draws.
         track: which images choose the methods' settings, see :data:`vlmbench.transfer.asked.Track`.
         method_options: settings of the methods; each goes to the methods that have it.
+        setting: which classes the methods learn, see :data:`vlmbench.transfer.asked.Setting`.
+        learn_from: another task, whose train data and classes the methods learn; None: each task's own.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
@@ -154,7 +158,9 @@ def evaluate(
                 _several(draws),
                 track=track,
                 options=_mapping("method_options", method_options),
+                setting=setting,
             ),
+            learn_from=learn_from,
             plugins=plugin_files,
             **{"measure_memory": not in_memory, **_settings(settings)},
         )
@@ -192,6 +198,7 @@ _SETTINGS = {spec.name for spec in fields(RunRequest)} - {
     "options",
     "plugins",
     "transfers",
+    "learn_from",
 }
 """The arguments of :func:`evaluate` that are fields of a request."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vlmbench.record_parts.transfer import USUAL_TRACK
+from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
 from vlmbench.records import REMARKLESS, Summary
 from vlmbench.remarks import codes
 from vlmbench.remarks.base import Remark, remark
@@ -97,6 +97,10 @@ def _of_the_protocol(record: Summary) -> Iterator[Remark]:
             text += f", {counted(how.shots, 'image')} of each class, draw {how.draw}"
         if how is not None and (how.shots or how.track != USUAL_TRACK):
             text += f", track {how.track}"
+        if how is not None and how.setting != USUAL_SETTING:
+            text += f", setting {how.setting}"
+        if how is not None and how.source is not None:
+            text += f", learnt from the train data of {how.source}"
         yield remark(codes.TRANSFER, text, brief=how.brief if how else f"transfer {protocol['transfer']}")
     if protocol.get("class_names_from") == "option":
         yield remark(codes.OWN_CLASS_NAMES, "the user gave the class names")

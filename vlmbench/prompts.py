@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -34,6 +34,10 @@ class PromptSet:
     templates: tuple[str, ...]
     class_names_from: str
     templates_from: str
+
+    def part(self, start: int, stop: int) -> PromptSet:
+        """The classes with labels from ``start`` to ``stop - 1``."""
+        return replace(self, class_names=self.class_names[start:stop])
 
     @property
     def prompts(self) -> list[str]:

@@ -328,7 +328,7 @@ class Summary(Part):
 
     @property
     def asked(self) -> str:
-        """The name of the question: the task, with the method, shots, draw and track of an adapted model.
+        """The name of the question: the task, with the method, shots, draw, track and setting of an adapted model.
 
         Comparisons pair records by it, and baselines name files by it.
         """

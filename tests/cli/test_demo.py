@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from adapted_records import hits, make_adapted
+from adapted_records import put as put_adapted
 from reports.site.records_of_many import make_answer
 from typer.main import get_command
 
@@ -123,6 +125,54 @@ def test_what_lacks_a_package_is_left_out_and_told_in_one_line_before_any_work(
 def test_with_all_packages_the_whole_demo_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "find_spec", lambda name: object())
     assert command.asked() == ASKED and command.left_out() == ""
+
+
+@pytest.mark.usefixtures("no_published")
+def test_the_few_shot_curve_is_printed_and_on_the_page_of_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_pairs(results: Path, **_: object) -> list[PairResult]:
+        store = ResultStore(command.beside(results, command.FEW_SHOT))
+        for shots in command.FEW_SHOTS:
+            put_adapted(
+                store,
+                *(
+                    make_adapted(
+                        "gda",
+                        draw,
+                        hits("1" * (4 + draw) + "0" * (6 - draw)),
+                        hits("1100000000"),
+                        shots=shots,
+                        model="demo-clip",
+                        task="demo-digits",
+                    )
+                    for draw in command.FEW_SHOT_DRAWS
+                ),
+            )
+        return put(results)
+
+    without_models(monkeypatch)
+    monkeypatch.setattr(command, "has_few_shot", lambda: True)
+    monkeypatch.setattr(command, "run_pairs", run_pairs)
+    demo(results=tmp_path / "demo")
+    printed = capsys.readouterr()
+    assert "Few-shot transfer" in printed.out and "acc1 against shots: demo-clip on demo-digits" in printed.out
+    assert f"vlmbench report fewshot --results {tmp_path / 'demo-few-shot'}" in printed.err
+    assert printed.out.splitlines()[-1] == str(tmp_path / "demo-leaderboard" / "index.html")
+    page = tmp_path / "demo-leaderboard" / "tasks" / "demo-digits.html"
+    assert 'class="curves-chart"' in page.read_text(encoding="utf-8")
+    assert not [path for path in (tmp_path / "demo").rglob("*.json") if "gda" in path.read_text()]
+
+
+def test_the_few_shot_records_are_asked_for_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison of another model with the demo's records does not ask for them."""
+    monkeypatch.setattr(command, "find_spec", lambda name: object())
+    requests = command._requests(tmp_path / "demo", force=False, device="cpu")
+    (adapted,) = [request for request in requests if request.transfers]
+    assert adapted.results == tmp_path / "demo-few-shot" and adapted.tasks == ("demo-digits",)
+    assert len(adapted.transfers) == 18 and all(not request.transfers for request in requests if request is not adapted)
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert not any(request.transfers for request in command._requests(tmp_path, force=False, device="cpu"))
 
 
 @pytest.mark.usefixtures("no_published")

@@ -18,7 +18,7 @@ from vlmbench.demo.sets import DEMO_SETS, SCENE_SIZE, DemoSet
 from vlmbench.demo.spec import COMBINATIONS, HELD_OUT, SHAPES
 from vlmbench.errors import MissingDependencyError
 
-_PACKAGES = {"digits": ["sklearn"], "photos": ["skimage", "sklearn"], "faces": ["skimage"]}
+_PACKAGES = {"digits": ["sklearn"], "digits-train": ["sklearn"], "photos": ["skimage", "sklearn"], "faces": ["skimage"]}
 
 
 @cache
@@ -35,7 +35,10 @@ def _digest(name: str, first: int = 5) -> str:
 
 @pytest.mark.parametrize(
     ("name", "samples", "classes"),
-    [("scenes", 400, 80), ("objects", 200, 10), ("digits", 300, 10), ("photos", 18, 18), ("faces", 200, 2)],
+    [
+        *(("scenes", 400, 80), ("objects", 200, 10), ("digits", 300, 10), ("digits-train", 300, 10)),
+        *(("photos", 18, 18), ("faces", 200, 2)),
+    ],
 )
 def test_every_set_is_well_formed(name: str, samples: int, classes: int) -> None:
     loaded = _load(name)
@@ -50,6 +53,13 @@ def test_every_set_is_well_formed(name: str, samples: int, classes: int) -> None
         assert targets and all(0 <= target < classes for target in targets)
         with Image.open(io.BytesIO(sample.image)) as image:
             image.load()
+
+
+def test_no_digit_to_learn_from_is_a_digit_to_score() -> None:
+    test, train = _load("digits"), _load("digits-train")
+    assert not {sample.id for sample in test.samples} & {sample.id for sample in train.samples}
+    assert not {sample.image for sample in test.samples} & {sample.image for sample in train.samples}
+    assert Counter(sample.target for sample in train.samples) == dict.fromkeys(range(10), 30)
 
 
 def test_scenes_show_held_out_pairs_only() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["classification", "detection.accuracy", "intervals", "ranking", "retrieval", "segmentation"]
+    "module",
+    ["classification", "detection.accuracy", "harmonic", "intervals", "ranking", "retrieval", "segmentation"],
 )
 def test_examples(module: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(f"vlmbench.metrics.{module}"))

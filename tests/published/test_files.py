@@ -10,16 +10,27 @@ import re
 from collections import Counter
 
 import pytest
-from published_numbers import FOLDER, NUMBERS, SOURCES, in_table, rows
+from published_numbers import FEWSHOT, FOLDER, NUMBERS, SOURCES, in_table, rows
 
 from vlmbench.card_files import model_card_files, suite_files, task_card_files
 from vlmbench.catalogue import task_cards
-from vlmbench.reports.published import COLUMNS, DATASETS_FILE, METHODS_FILE, survey_datasets, survey_methods
+from vlmbench.reports.published import (
+    COLUMNS,
+    DATASETS_FILE,
+    FEWSHOT_FILE,
+    METHODS_FILE,
+    REASONS_FILE,
+    survey_datasets,
+    survey_methods,
+    survey_methods_reasons,
+)
+from vlmbench.transfer import METHODS
 
 FILES = sorted(path.name for path in FOLDER.glob("*.csv"))
-FACTS = (METHODS_FILE, DATASETS_FILE)
+FACTS = (METHODS_FILE, REASONS_FILE, DATASETS_FILE)
 TABLES = [name for name in FILES if name not in FACTS]
 VARIANT_KEYS = ("image_encoder", "text_encoder", "data_size", "setup", "backbone", "readout", "kind", "version")
+FEWSHOT_KEYS = ("backbone", "setting", "shots", "seeds", "std", "runs_as")
 
 TASKS_WITHOUT_A_CARD = {
     "open_clip": {"camelyon17", "datacomp-35-average", "datacomp-38-average", "dollar-street", "fmow", "geode"}
@@ -33,12 +44,15 @@ TASKS_WITHOUT_A_CARD = {
     "survey-9": {"survey-9-average"},
     "survey-10": {"ov-coco", "ov-lvis"},
     "survey-11": {"ade20k", "ade20k-847", "cityscapes", "context459", "context59", "voc20"},
+    "fewshot": {"coop-10-targets-average", "coop-11-average", "imagenet-4-shifts-average"}
+    | {"imagenet-and-4-shifts-average"},
 }
 METRICS_OF_NO_CARD = {
     "open_clip": {"acc1_worst_group", "acc1_worst_region", "acc5_worst_group", "f1_macro", "jaccard_10_12", "mean"},
     "clip-paper": {"mean_acc1_acc5", "mwsap"},
     "det": {"mask_ap", "mask_ap_rare", "mask_ap_common", "mask_ap_frequent", "mean_ap"},
     "survey-9": {"mean"},
+    "fewshot": {"mean", "harmonic_mean"},
 }
 MODELS_WITHOUT_A_CARD = {
     # Beside open_clip's, which are named open_clip:ARCH/TAG, and the methods of the survey's Tables 4 and 5.
@@ -77,7 +91,8 @@ def test_columns_types_and_units_of_a_table_of_numbers(name: str) -> None:
         assert all(row[column] for column in ("model", "task", "metric", "value", "source")), row
         assert row["value"] == str(float(row["value"])) and 0 <= float(row["value"]) <= 1, row
         variant = json.loads(row["variant"]) if row["variant"] else {}
-        assert set(variant) <= set(VARIANT_KEYS) and all(variant.values()), row
+        keys = FEWSHOT_KEYS if name == FEWSHOT_FILE else VARIANT_KEYS
+        assert set(variant) <= set(keys) and all(variant.values()), row
         assert row["variant"] == (json.dumps(variant, ensure_ascii=False) if variant else ""), row
 
 
@@ -108,7 +123,9 @@ def test_every_source_leads_to_an_address() -> None:
     addresses = {row["source"]: row["address"].split() for row in rows(SOURCES / "addresses.csv")}
     assert all(address.startswith("https://") for found in addresses.values() for address in found)
     used = set()
-    for source in {number.source for number in NUMBERS} | {row["source"] for row in survey_methods()}:
+    reasons = {row["source"] for row in survey_methods_reasons().values() if row["source"]}
+    numbers = {number.source for number in (*NUMBERS, *FEWSHOT)}
+    for source in numbers | reasons | {row["source"] for row in survey_methods()}:
         for part in source.split("; "):
             # "Zhang et al., arXiv:2304.00685v2, Table 6": which version and table is said after the work.
             (work,) = [known for known in addresses if re.fullmatch(re.escape(known) + r"(v\d)?(,? .*)?", part)]
@@ -133,10 +150,10 @@ def test_tasks_and_metrics_are_cards_or_named_as_without_one() -> None:
     cards = {card.name: set(card.metrics) for card in task_cards()}
     known = set().union(*cards.values())
     tasks, metrics = {table: set() for table in TABLES}, {table: set() for table in TABLES}
-    for number in NUMBERS:
+    for number in (*NUMBERS, *FEWSHOT):
         if number.task not in cards:
             tasks[f"{number.table}.csv"].add(number.task)
-        elif number.table not in ("survey-9", "clip-paper"):
+        elif number.table not in ("survey-9", "clip-paper", "fewshot"):
             assert number.metric in cards[number.task], number
         if number.metric not in known:
             metrics[f"{number.table}.csv"].add(number.metric)
@@ -157,7 +174,8 @@ def test_models_are_cards_or_named_as_without_one() -> None:
 
 
 def test_a_flag_gives_its_reason() -> None:
-    for flag in {number.flag for number in NUMBERS} | {row["flag"] for row in [*survey_methods(), *survey_datasets()]}:
+    facts = {row["flag"] for row in [*survey_methods(), *survey_datasets()]}
+    for flag in {number.flag for number in (*NUMBERS, *FEWSHOT)} | facts:
         if flag:
             assert len(flag.split()) >= 5, f"{flag!r} says too little"
             assert not flag.endswith((".", ";", ":")) and "  " not in flag, flag
@@ -168,6 +186,29 @@ def test_a_flag_gives_its_reason() -> None:
 def test_no_number_is_there_twice() -> None:
     keys = Counter((n.table, n.model, n.task, n.metric, json.dumps(n.variant, sort_keys=True)) for n in NUMBERS)
     assert [key for key, count in keys.items() if count > 1] == []
+    few = Counter((n.model, n.task, n.metric, n.source, json.dumps(n.variant, sort_keys=True)) for n in FEWSHOT)
+    assert [key for key, count in few.items() if count > 1] == [], "a source prints a few-shot number once"
+
+
+def test_few_shot_numbers_say_what_they_answer_and_what_is_wrong_with_them() -> None:
+    for number in FEWSHOT:
+        assert number.variant["backbone"] and number.variant["setting"], number
+        assert number.variant.get("shots", "0").isdigit() and number.variant.get("seeds", "1").isdigit(), number
+        assert 0 <= float(number.variant.get("std", "0")) < 0.1, number
+        assert (number.metric == "harmonic_mean") == (number.variant["setting"] == "H"), number
+        assert ("shots" in number.variant) != (number.variant["setting"] == "unsupervised adaptation"), number
+    flags = Counter(part.partition(":")[0] for n in FEWSHOT for part in n.flag.split("; ") if ":" in part)
+    assert flags == {"second hand": 1164, "leaky selection": 238, "inconsistent": 46, "another protocol": 12}
+
+
+def test_every_transfer_method_of_the_survey_runs_here_or_has_a_reason() -> None:
+    """What runs is read from the registry: the reason of a method that is added later is no longer shown."""
+    reasons = survey_methods_reasons()
+    assert list(reasons) == [row["method"] for row in survey_methods() if row["table"] == "4"]
+    for row in reasons.values():
+        runs = [name for name in row["runs_as"].split(";") if name in METHODS]
+        assert runs or len(row["reason"].split()) >= 4, row
+        assert bool(row["source"]) == bool(row["reason"]) and not row["reason"].endswith("."), row
 
 
 def test_the_readme_names_each_file_with_its_rows() -> None:

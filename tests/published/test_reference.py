@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from published_numbers import SURVEY_TABLES, in_table, printed_table, rows
+from published_numbers import FEWSHOT, SURVEY_TABLES, in_table, printed_table, rows
 from repository import REFERENCE
 
 from vlmbench.card_files import task_card_files
@@ -254,6 +254,26 @@ def test_clip_benchmark_s_own_results_are_all_taken(tmp_path: Path) -> None:
         r for r in outcome.records if (r.model.name, r.task.name) == ("clip-vit-l-14-336-openai", "imagenet-a")
     )
     assert math.isclose(openai.main.value or 0, 0.7738666666666667)
+
+
+def test_few_shot_numbers_are_the_reference_s_row_by_row() -> None:
+    for number, theirs in zip(FEWSHOT, reference("transfer/published_fewshot.csv"), strict=True):
+        said = number.variant
+        assert (number.model, number.value) == (theirs["method"], fraction(theirs["value"])), theirs
+        assert (said["backbone"], said["setting"]) == (theirs["backbone"], theirs["setting"]), theirs
+        assert said.get("shots", "unlabelled train set") == theirs["shots"], theirs
+        assert said.get("seeds", "") == theirs["n_seeds"], theirs
+        assert (fraction(theirs["std"]) if theirs["std"] else None) == (float(said["std"]) if "std" in said else None)
+        assert ("second hand:" in number.flag) == (theirs["provenance"] == "second-hand"), theirs
+        assert ("inconsistent:" in number.flag) == any(
+            word in theirs["note"] for word in ("INCONSISTENT", "misprint", "is not the harmonic mean")
+        ), theirs
+        on_test = any(word in theirs["selection_flag"] for word in ("TEST", "on test", "as Tip-Adapter-F"))
+        imagenet = theirs["dataset"].startswith("ImageNet") or theirs["dataset"] == "average"
+        if "leaky selection" in number.flag:
+            assert theirs["selection_flag"] and (on_test or imagenet), theirs
+        elif theirs["selection_flag"] and "ImageNet" not in theirs["selection_flag"]:
+            assert not on_test and number.note, theirs
 
 
 def test_open_clip_cards_have_its_profile_s_numbers() -> None:

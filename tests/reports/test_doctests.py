@@ -7,10 +7,10 @@ import doctest
 import pytest
 
 from vlmbench.metrics import paired
-from vlmbench.reports import aggregates, cells, facts
+from vlmbench.reports import aggregates, cells, draws, facts
 
 
-@pytest.mark.parametrize("module", [aggregates, cells, facts, paired])
+@pytest.mark.parametrize("module", [aggregates, cells, draws, facts, paired])
 def test_examples_run(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted > 0 and found.failed == 0

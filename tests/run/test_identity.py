@@ -79,6 +79,12 @@ OWN = TaskOptions(
 @pytest.mark.parametrize(
     ("model", "task", "options", "expected"),
     [
+        (
+            "clip-vit-b-32-openai",
+            "cifar10",
+            TaskOptions(transfer=TransferAsked("coop", 2, 1, "cut-validation", {"lr": 0.1})),
+            "2bffcac5b01b7d40",
+        ),
         # cifar10, imagenet1k and voc2007-objects have named train data since. Only failures are known by plan ids.
         ("clip-vit-b-32-openai", "cifar10", TaskOptions(), "3d818b2862b41873"),
         ("clip-vit-b-32-openai", "cifar10", TaskOptions(visuals=12), "3d818b2862b41873"),
@@ -111,6 +117,8 @@ def test_later_fields_count_only_where_they_are_used() -> None:
     asked = [
         (task, TaskOptions()),
         (task, TaskOptions(transfer=TransferAsked("another"))),
+        (task, TaskOptions(transfer=TransferAsked("another", setting="base-to-new"))),
+        (task, TaskOptions(transfer=TransferAsked("another", source=task))),
         (task.model_copy(update={"train": [place]}), TaskOptions()),
         (task.model_copy(update={"val": [place]}), TaskOptions()),
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from vlmbench.reports.published import Published, published, published_folder
+from vlmbench.reports.published import Published, published, published_fewshot, published_folder
 
 FOLDER = published_folder()
 SOURCES = FOLDER / "sources"
 NUMBERS = published()
+FEWSHOT = published_fewshot()
 SURVEY_TABLES = (6, 7, 8, 9, 10, 11)
 """Those of results."""
 

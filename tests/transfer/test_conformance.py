@@ -25,14 +25,21 @@ def quick(name: str) -> dict[str, Any]:
     """Options with which a method takes few steps."""
     method = METHODS.get(name)
     assert isinstance(method, StatesOptions)
-    asked = {"epochs": 5, "steps": 120, "batch_size": 8, "weight_decay": 0.0}
+    asked = {"epochs": 5, "steps": 120, "batch_size": 8, "weight_decay": 0.0, "other": "another-toy"}
     return {option: value for option, value in asked.items() if option in method.options.model_fields}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_method_keeps_every_promise(name: str) -> None:
     found = check_transfer(name, options=quick(name))
-    assert len(found.kept) == 12 and not found.skipped
+    assert len(found.kept) == 12 + METHODS.get(name).scores_new_classes and not found.skipped
+
+
+def test_calip_keeps_every_promise_of_a_method_that_learns_from_no_image() -> None:
+    found = check_transfer("calip", shots=0)
+    assert len(found.kept) == 12 and [promise for promise, _ in found.skipped] == [
+        "Features that are NaN stop it with TransferError"
+    ]
 
 
 class Undescribed(MethodOptions):
@@ -64,7 +71,8 @@ class Broken:
         weights = self._weights(engine, supports, prompts, options)
         if self.flaw == "mixed":
             weights = [weights[0] * 0.5 + weight * 0.5 for weight in weights]
-        return [Fitted(LinearClassifier(weight, 1.0)) for weight in weights]
+        of_learnt = {"same": lambda engine, prompts: LinearClassifier(weights[0], 1.0)}
+        return [Fitted(LinearClassifier(weight, 1.0), for_classes=of_learnt.get(self.flaw)) for weight in weights]
 
     def _weights(self, *asked: Any) -> list[Tensor]:
         return [fitted.classifier.weights for fitted in NEAREST_MEAN.fit_draws(*asked)]  # type: ignore[attr-defined]
@@ -97,6 +105,8 @@ class Nan(Broken):
         (Broken("any option"), "An option that it does not have"),
         (Broken("mixed"), "Draws that are learnt together"),
         (Nan("nan"), "Features that are NaN"),
+        (Broken("", scores_new_classes=True), "What was learnt makes a classifier of new classes"),
+        (Broken("same", scores_new_classes=True), "What was learnt makes a classifier of new classes"),
     ],
 )
 def test_a_method_that_breaks_a_promise_is_caught(method: Any, promise: str) -> None:

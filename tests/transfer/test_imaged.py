@@ -24,6 +24,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.features.settings import EngineSettings
 from vlmbench.models.towers.weights import state_sha256
+from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.classification.adapted import AdaptedQuestion
@@ -86,7 +87,7 @@ def test_a_method_keeps_every_promise(name: str, model: Any) -> None:
     options = {"epochs": 1, "batch_size": 8, "views": 1, "alpha": 0.5}
     known = method_of(name).options.model_fields
     found = check_transfer(name, model=model, options={key: options[key] for key in options if key in known})
-    assert len(found.kept) == 12 and not found.skipped
+    assert len(found.kept) == 12 + method_of(name).scores_new_classes and not found.skipped
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -192,7 +193,7 @@ def test_the_record_says_what_it_cost(name: str, track: Track, model: Any) -> No
     measured = 3
     assert info.cost.image_passes == measured + 2 * 6 * with_frozen + heads * 6
     at_the_end = 1 if info.step is None else 2
-    texts = 3 * (info.steps + heads + at_the_end) if name in WITH_PROMPTS else 0
+    texts = 3 * (info.steps + heads + at_the_end) if TunableTowers in method_of(name).needs else 0
     assert info.cost.text_passes == 3 + texts, "one prompt a class, and the texts of each step and head"
     assert info.cost.parameters > 0 and info.options["views"] == 2
 

@@ -65,7 +65,7 @@ def methods() -> Iterator[None]:
     before = dict(METHODS._entries), dict(METHODS._origin)
     for method in (
         LastClass(),
-        LastClass(name="of-patches", reads="patches"),
+        LastClass(name="of-sounds", reads="sounds"),  # type: ignore[arg-type]
         LastClass(name="dense", needs=frozenset({DenseEncoder})),
     ):
         METHODS.register(method.name, method)
@@ -179,9 +179,9 @@ def test_a_kind_without_methods_refuses_them(request_: RunRequest) -> None:
 def test_a_method_that_reads_what_the_task_does_not_give_is_refused(request_: RunRequest) -> None:
     with pytest.raises(
         UsageError,
-        match="'of-patches' needs patches of the images, but classification tasks give a method only features",
+        match="'of-sounds' needs sounds of the images, but classification tasks give a method only features, patches",
     ):
-        make_plan(with_method(request_, "of-patches"))
+        make_plan(with_method(request_, "of-sounds"))
 
 
 def test_a_model_that_lacks_what_the_method_needs_is_unsupported(request_: RunRequest) -> None:

@@ -59,7 +59,7 @@ def test_a_draw_is_one_generator_over_the_classes_in_order(shots: int, draw: int
     rng, expected = random.Random(draw), []
     for name, numbers in CLASSES.items():
         pool = sorted(f"{name}/{number:03}.png" for number in numbers)
-        expected += rng.sample(pool, shots) if len(pool) > shots else pool
+        expected += rng.sample(pool, shots) if len(pool) >= shots else pool
     assert ids(drawn(data_of(), asked(shots, draw)).train) == expected
 
 
@@ -124,7 +124,7 @@ def test_images_that_are_test_images_too_are_replaced_with_a_remark() -> None:
         found = made.support
         assert sorted(ids(found.train)[:3]) == ["cat/017.png", "cat/018.png", "cat/019.png"]
         assert not contents(found.train) & contents(data.test) and len(ids(found.train)) == 9
-        (remark,) = said.remarks
+        (remark,) = (remark for remark in said.remarks if remark.code != "support-fewer")
         assert remark.code == "support-overlap" and 1 <= remark.count <= 18
         assert all(name.startswith(("cat/0", "dog/020")) for name in remark.examples)
 
@@ -133,7 +133,24 @@ def test_each_passed_image_is_counted_once() -> None:
     data = data_of({"cat": [1, 2, 3], "dog": [4, 5, 6]}, test={"cat": [1], "dog": [9]})
     with gathered_remarks(WARNING) as said:
         data.draw(asked(3)).tell()
-    assert [(remark.count, list(remark.examples)) for remark in said.remarks] == [(1, ["cat/001.png"])]
+    told = {remark.code: (remark.count, list(remark.examples)) for remark in said.remarks}
+    assert told == {"support-overlap": (1, ["cat/001.png"]), "support-fewer": (1, ["cat"])}
+
+
+@pytest.mark.parametrize(
+    "shots, track, fewer",
+    [
+        (3, "no-validation", []),
+        (4, "no-validation", ["bird"]),
+        (4, "cut-validation", ["bird"]),
+        (3, "cut-validation", []),
+        (2, "few-shot-validation", ["bird"]),  # three birds: two to learn from, and one is left
+        (1, "few-shot-validation", []),
+        (3, "full-validation", []),
+    ],
+)
+def test_classes_with_fewer_images_are_told_of(shots: int, track: Track, fewer: list[str]) -> None:
+    assert list(data_of().draw(asked(shots, 0, track)).fewer) == fewer
 
 
 @pytest.mark.parametrize("track", ["few-shot-validation", "full-validation"])

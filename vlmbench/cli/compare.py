@@ -185,6 +185,11 @@ def print_comparison(found: Comparison, console: Console) -> None:
     for names, said in sentences.paragraphs(found):
         _print_paragraph(console, names, said)
         console.print()
+    if lines := sentences.of_draws(found):
+        console.print(Text("Over draws:", style="bold"))
+        for line in lines:
+            _print_paragraph(console, "", line)
+        console.print()
     for line in sentences.remedies(found):
         _print_paragraph(console, "", line)
     if sentences.remedies(found):

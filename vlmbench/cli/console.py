@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the help needs no tables
 
     from vlmbench.reports.table_data import Table
 
-_SIMILAR = dict(zip("○●◇–—─−±·×≤≥…↓↑→‘’“”", "o#^----~.x<>.v^>''\"\"", strict=True))
+_SIMILAR = dict(zip("○●◇–—─│└−±·×≤≥…↓↑→‘’“”", "o#^---|+-~.x<>.v^>''\"\"", strict=True))
 """ASCII characters for the special characters of tables, one for one, so that columns stay straight. They are used if
 the output's encoding lacks the special characters."""
 

@@ -33,8 +33,12 @@ def leaderboard(
     write_site(results, user_path(output), with_published=published, title=title)
 
 
-def write_site(results: Path, output: Path, *, with_published: bool, title: str) -> None:
-    """Write the site, print a note for each record left out, and print the path of its first page."""
+def write_site(results: Path, output: Path, *, with_published: bool, title: str, few_shot: Path | None = None) -> None:
+    """Write the site, print a note for each record left out, and print the path of its first page.
+
+    Args:
+        few_shot: another results folder, whose records of adapted models are shown, too.
+    """
     from vlmbench.reports.published import published as published_numbers
     from vlmbench.reports.site import build_site
     from vlmbench.reports.site.assets import without_charts
@@ -42,7 +46,7 @@ def write_site(results: Path, output: Path, *, with_published: bool, title: str)
     if said := without_charts():
         print_note(said)
     numbers = published_numbers() if with_published else []
-    built = build_site(results, output, published=numbers, title=title)
+    built = build_site(results, output, published=numbers, title=title, few_shot=few_shot)
     for note in built.notes:
         print_note(f"{note}")
     print_aside(f"Leaderboard of {counted(built.models, 'model')} and {counted(built.tasks, 'task')}:")

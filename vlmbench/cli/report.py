@@ -82,6 +82,10 @@ def report(
     paired: Annotated[
         bool, typer.Option(help="Decide whether two models differ by the samples that both answered.")
     ] = True,
+    against: Annotated[
+        str, typer.Option(help="Show differences from this transfer method, or from zero-shot, on the same draws.")
+    ] = "",
+    curve: Annotated[bool, typer.Option("--curve", help="Draw accuracy against shots.")] = False,
 ) -> None:
     """Print a table of the results in a folder, and of published numbers.
 
@@ -110,8 +114,12 @@ def report(
         published=published,
         flagged=flagged,
         paired=paired,
+        against=against,
+        curve=curve,
     )
     check_options(table, view)
+    if curve and format != TERMINAL:
+        raise UsageError(f"--curve draws in the format {TERMINAL} only, not in {format}", hint="Drop --curve.")
     request = _request(table, name, results, view, suites)
     made = make_table(table, request)
     _show(with_fields(made, names) if as_data and names else made, _why_empty(request), format, output)

@@ -90,6 +90,16 @@ def run(
             "full-validation, or leaky (the test images)."
         ),
     ] = "no-validation",
+    setting: Annotated[
+        str,
+        typer.Option(
+            help="Which classes a method learns: all-classes, or base-to-new (the first half; H of the accuracies on "
+            "both halves)."
+        ),
+    ] = "all-classes",
+    learn_from: Annotated[
+        str | None, typer.Option(help="Another task, whose train data and classes the methods learn.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", help="KEY=VALUE: set an option of the transfer methods that have it. Repeatable."),
@@ -156,7 +166,9 @@ def run(
             parse_draws(seeds),
             track=track,  # type: ignore[arg-type]  # checked by the class that gets it
             options=parse_settings(option or [], None, flag="--option"),
+            setting=setting,  # type: ignore[arg-type]
         ),
+        learn_from=learn_from,
         offline=offline,
         force=force,
         skip_bad=skip_bad,

@@ -137,17 +137,31 @@ def digits() -> DemoSet:
     Raises:
         MissingDependencyError: scikit-learn is not installed.
     """
+    return _digits("digits", 0)
+
+
+def digits_train() -> DemoSet:
+    """300 other digits, 30 of each class, for transfer methods to learn from.
+
+    Raises:
+        MissingDependencyError: scikit-learn is not installed.
+    """
+    return _digits("digits-train", _DIGITS_PER_CLASS)
+
+
+def _digits(name: str, first: int) -> DemoSet:
+    """The digits of each class from one place on."""
     with gzip.open(_packaged("sklearn", "datasets/data/digits.csv.gz"), "rt", encoding="ascii") as file:
         table = np.loadtxt(file, delimiter=",")
     levels, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(int)
     samples = []
     for label in range(10):
         # Sorted by a hash instead of drawn, because a random generator may change with its implementation.
-        rows = sorted((int(row) for row in np.flatnonzero(labels == label)), key=_shuffle_key)[:_DIGITS_PER_CLASS]
-        for row in rows:
+        rows = sorted((int(row) for row in np.flatnonzero(labels == label)), key=_shuffle_key)
+        for row in rows[first : first + _DIGITS_PER_CLASS]:
             pixels = np.rint(levels[row] * 255 / 16).astype(np.uint8)
             samples.append(DemoSample(f"digits-{row:04d}", encode_png(pixels), label))
-    return DemoSet("digits", tuple("0123456789"), samples, False, _DIGITS_SOURCE, _DIGIT_TEMPLATES)
+    return DemoSet(name, tuple("0123456789"), samples, False, _DIGITS_SOURCE, _DIGIT_TEMPLATES)
 
 
 def photos() -> DemoSet:
@@ -182,6 +196,7 @@ DEMO_SETS: dict[str, Callable[[], DemoSet]] = {
     "scenes": scenes,
     "objects": objects,
     "digits": digits,
+    "digits-train": digits_train,
     "photos": photos,
     "faces": faces,
 }

@@ -97,6 +97,18 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
         lambda r: r.transfer.track if r.transfer else None,
     ),
     ResultColumn(
+        "setting",
+        "string",
+        "which classes were learnt: `all-classes`, or `base-to-new`; missing for zero-shot",
+        lambda r: r.transfer.setting if r.transfer else None,
+    ),
+    ResultColumn(
+        "learnt_from",
+        "string",
+        "the task whose train data was learnt, if it is not the record's own; missing otherwise",
+        lambda r: r.transfer.source if r.transfer else None,
+    ),
+    ResultColumn(
         "transfer_options",
         "string",
         "every option of the method, as a JSON object; missing for zero-shot, and if the method has none",

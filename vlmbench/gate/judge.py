@@ -29,6 +29,7 @@ from vlmbench.gate.outcome import (
     TaskComparison,
     TaskVerdict,
 )
+from vlmbench.gate.over_draws import over_draws
 from vlmbench.gate.policy import Gate, Terms, matches, required_names
 from vlmbench.gate.record_pairs import RecordPair, pair_entries
 from vlmbench.gate.sides import Side
@@ -124,6 +125,7 @@ def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> C
         gate=request.gate_file,
         allowed=list(request.allow),
         tasks=tasks,
+        over_draws=over_draws([each.evidence for each in weighed]),
         notes=notes,
         command=request.command,
     )

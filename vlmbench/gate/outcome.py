@@ -177,6 +177,26 @@ class TaskComparison(_Part):
         return [check for check in self.checks if check.met is None]
 
 
+class OverDraws(_Part):
+    """An adapted model on both sides: the mean over the draws that both sides have, for each number of shots."""
+
+    task: str
+    baseline_model: str
+    candidate_model: str
+    method: str
+    track: str
+    shots: int
+    metric: str
+    unit: Literal["fraction", "rank"] = "fraction"
+    draws: int
+    gain: float
+    """The mean gain over the draws; a loss is negative."""
+    ci95: tuple[float, float] | None
+    """Its interval for other draws and other samples; None for one draw."""
+    worse: int
+    """In how many draws the candidate is worse."""
+
+
 class SideInfo(_Part):
     """The side that was compared."""
 
@@ -201,6 +221,8 @@ class Comparison(_Part):
     allowed: list[str] = []
     """The kinds of difference that --allow permits."""
     tasks: list[TaskComparison]
+    over_draws: list[OverDraws] = []
+    """Adapted models, over their draws. The verdict judges each draw as a task of its own."""
     notes: list[str] = []
     """Notes on what was left out, with reasons."""
     command: str

@@ -19,7 +19,7 @@ from vlmbench.gate.figures import (
     value,
     worst_first,
 )
-from vlmbench.gate.outcome import Comparison, Gain, Mismatch, TaskComparison
+from vlmbench.gate.outcome import Comparison, Gain, Mismatch, OverDraws, TaskComparison
 from vlmbench.wording import counted, listed
 
 _NAMED = 8
@@ -55,6 +55,30 @@ def remedies(comparison: Comparison) -> list[str]:
 def paragraphs(comparison: Comparison) -> list[tuple[str, str]]:
     """Groups of tasks with the same sentences: their names, and the sentences once."""
     return _grouped(worst_first(comparison))
+
+
+def of_draws(comparison: Comparison) -> list[str]:
+    """A sentence for each adapted model with several draws."""
+    return [_of_draws(each) for each in comparison.over_draws if each.draws > 1]
+
+
+def _of_draws(each: OverDraws) -> str:
+    def signed(number: float) -> str:
+        shown = 100 * number if each.unit == "fraction" else number
+        return f"{round(shown, 2) + 0.0:+.2f}".replace("-", "−")
+
+    low, high = map(signed, each.ci95 or (each.gain, each.gain))
+    name = f"{each.task} with {each.method}, {each.shots}-shot, {each.track}"
+    several = (
+        each.baseline_model
+        if each.baseline_model == each.candidate_model
+        else (f"{each.baseline_model} → {each.candidate_model}")
+    )
+    unit = "points" if each.unit == "fraction" else "ranks"
+    return (
+        f"{short(several)} on {short(name)}: over {counted(each.draws, 'draw')} {signed(each.gain)} {unit} of "
+        f"{each.metric} [{low}, {high}], worse in {each.worse}"
+    )
 
 
 def headline(comparison: Comparison) -> str:

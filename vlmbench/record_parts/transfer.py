@@ -11,6 +11,8 @@ from vlmbench.record_parts.base import Count, FiniteNumber, Part
 
 USUAL_TRACK = "no-validation"
 """The track of a record whose settings were fixed. It is the default of ``--track``."""
+USUAL_SETTING = "all-classes"
+"""The setting of a record whose model learnt all classes. It is the default of ``--setting``."""
 
 
 class TransferCost(Part):
@@ -22,6 +24,9 @@ class TransferCost(Part):
     """How many draws were learnt together."""
     parameters: Count = 0
     """How many numbers were trained."""
+    peak_bytes: Count | None = None
+    """The largest memory in use while it learnt: of tensors on a CUDA device, otherwise of the whole process, with the
+    model and the libraries. Draws learnt together have one number. None: it was not measured."""
     image_passes: Count = 0
     """How many images the method sends through the image tower to learn, whether their features were cached or not."""
     text_passes: Count = 0
@@ -46,6 +51,10 @@ class TransferQuestion(Part):
     track: str
     """Which images chose the settings: "no-validation", "cut-validation", "few-shot-validation", "full-validation", or
     "leaky" (the test images)."""
+    setting: str = USUAL_SETTING
+    """Which classes were learnt: "all-classes", or "base-to-new" (the first half in label order)."""
+    source: str | None = None
+    """The task whose train data and classes were learnt; None: the record's own task."""
 
     @classmethod
     def of(cls, protocol: Mapping[str, Any]) -> Self:
@@ -59,13 +68,22 @@ class TransferQuestion(Part):
     @property
     def brief(self) -> str:
         """It in a few words, for tables. A track is named unless it is the usual one, which chooses nothing."""
-        shots = f", {self.shots}-shot, draw {self.draw}" if self.shots else ""
-        return f"transfer {self.method}{shots}{'' if self.track == USUAL_TRACK else f', {self.track}'}"
+        track = "" if self.track == USUAL_TRACK else f", {self.track}"
+        return f"transfer {self.method}{self._shots}{track}{self._classes}"
 
     def named(self, task: str) -> str:
-        """The name of the whole question: the task, with the method, shots, draw and track."""
-        shots = f", {self.shots}-shot, draw {self.draw}" if self.shots else ""
-        return f"{task} with {self.method}{shots}, {self.track}"
+        """The name of the whole question: the task, with the method, shots, draw, track and setting."""
+        return f"{task} with {self.method}{self._shots}, {self.track}{self._classes}"
+
+    @property
+    def _shots(self) -> str:
+        return f", {self.shots}-shot, draw {self.draw}" if self.shots else ""
+
+    @property
+    def _classes(self) -> str:
+        """Which classes are learnt, unless it is all classes of the task itself."""
+        setting = "" if self.setting == USUAL_SETTING else f", {self.setting}"
+        return setting if self.source is None else f"{setting}, learnt from {self.source}"
 
 
 class TransferInfo(TransferQuestion):

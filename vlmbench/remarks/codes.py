@@ -50,6 +50,10 @@ SUPPORT_OVERLAP = Code(
     "Images of the train or val data have the same content as test images, or as each other's. They were not drawn.",
     not_strict="The support set is drawn without them, so that no number depends on them.",
 )
+SUPPORT_FEWER = Code(
+    "support-fewer",
+    "Classes have fewer train or val images than the support set asks for. All of theirs were drawn.",
+)
 VAL_ABSENT = Code(
     "val-absent",
     "The card names val data that is in none of its places. Validation images come from the train data instead.",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
-from vlmbench.record_parts.transfer import TransferInfo
+from vlmbench.metrics.draws import NORMAL, half_of_draws
+from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.records import Summary
+from vlmbench.transfer.asked import TRACKS
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,24 @@ class Point:
         return mean(known) if known else None
 
     @property
+    def costs(self) -> list[TransferCost]:
+        """What each draw cost."""
+        return [record.transfer.cost for record in self.records if record.transfer]
+
+    @property
     def fit_seconds(self) -> float:
         """The mean time to learn."""
-        return mean(record.transfer.cost.fit_seconds for record in self.records if record.transfer)
+        return mean(cost.fit_seconds for cost in self.costs)
+
+    @property
+    def last_mean(self) -> float | None:
+        """The mean of the last steps, over the draws that have one; None if no draw has one."""
+        return mean(self.last.values()) if self.last else None
+
+    @property
+    def by_draw(self) -> dict[int, Summary]:
+        """The records by their draw."""
+        return {record.transfer.draw: record for record in self.records if record.transfer}
 
 
 @dataclass(frozen=True)
@@ -100,25 +117,34 @@ def interval_of_mean(values: Sequence[float], samples: int) -> tuple[float, floa
     >>> round(low, 3), round(high, 3)
     (0.562, 0.678)
     """
-    from scipy.stats import t  # takes a third of a second, which tables without draws need not wait for
-
-    centre, count = mean(values), len(values)
-    of_samples = (1.959964 * math.sqrt(centre * (1 - centre) / samples)) if 0 <= centre <= 1 and samples else 0.0
-    of_draws = float(t.ppf(0.975, count - 1)) * stdev(values) / math.sqrt(count) if count > 1 else 0.0
-    half = math.hypot(of_samples, of_draws)
+    centre = mean(values)
+    of_samples = (NORMAL * math.sqrt(centre * (1 - centre) / samples)) if 0 <= centre <= 1 and samples else 0.0
+    half = math.hypot(of_samples, half_of_draws(values))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def curves_of(records: Iterable[Summary]) -> list[Curve]:
-    """Every curve of some records, in the order of their first record. Zero-shot records are left out."""
+    """Every curve of some records, in the order of their first record.
+
+    Left out are zero-shot records, and those of the setting base-to-new or learnt from another task.
+    """
     found: dict[tuple[str, str, str, str, str], dict[int, list[tuple[TransferInfo, Summary]]]] = {}
     for record in records:
         info = record.transfer
-        if info is None or record.main.value is None:
+        if info is None or record.main.value is None or info.setting != "all-classes" or info.source is not None:
             continue
         key = (record.model.name, record.task.name, info.method, info.track, record.main_metric)
         found.setdefault(key, {}).setdefault(info.shots, []).append((info, record))
     return [Curve(*key, [_point(k, shots[k]) for k in sorted(shots)]) for key, shots in found.items()]
+
+
+def in_order(curves: Iterable[Curve]) -> list[Curve]:
+    """Curves by model, task, track (in the order of :data:`~vlmbench.transfer.asked.TRACKS`) and method."""
+    places: dict[str, int] = {track: place for place, track in enumerate(TRACKS)}
+    return sorted(
+        curves,
+        key=lambda curve: (curve.model, curve.task, places.get(curve.track, len(places)), curve.track, curve.method),
+    )
 
 
 def _point(shots: int, records: Sequence[tuple[TransferInfo, Summary]]) -> Point:

@@ -76,7 +76,7 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
             continue
         if table.num_rows < 2:
             continue
-        table = _in_order(table, truth)
+        table = in_order(table, truth)
         samples = table["content"]
         same = next((rows for known, rows in groups if known.equals(samples)), None)
         if same is None:
@@ -92,7 +92,7 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
     return errors
 
 
-def _in_order(table: Any, truth: Collection[str]) -> Any:
+def in_order(table: Any, truth: Collection[str]) -> Any:
     """The table sorted by content and truth without lists, because sources list samples in different orders."""
     import pyarrow as pa
 

@@ -20,7 +20,11 @@ from vlmbench.errors import DataError
 COLUMNS = ("model", "task", "metric", "value", "source", "note", "flag", "table", "variant")
 """The columns of every CSV file of numbers, in this order. ``variant`` is a JSON object."""
 METHODS_FILE = "survey_methods.csv"
+REASONS_FILE = "survey_methods_reasons.csv"
 DATASETS_FILE = "survey_datasets.csv"
+FEWSHOT_FILE = "fewshot.csv"
+_APART = (METHODS_FILE, REASONS_FILE, DATASETS_FILE, FEWSHOT_FILE)
+"""Files that :func:`published` does not read."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,9 @@ class Published:
         note: what a reader must know.
         flag: why it must not be used as it is (known to be wrong, another protocol); "" if it may be.
         table: the published table: "survey-6" to "survey-11", "open_clip", "clip_benchmark", "clip-paper", "seg",
-            "det".
-        variant: what distinguishes rows of one model: image_encoder, text_encoder, data_size, setup, backbone, version.
+            "det", "fewshot".
+        variant: what distinguishes rows of one model: image_encoder, text_encoder, data_size, setup, backbone, version;
+            of few-shot numbers: backbone, setting, shots, seeds, std, runs_as.
     """
 
     model: str
@@ -60,19 +65,35 @@ def published_folder() -> Path:
 def published(folder: Path | None = None) -> list[Published]:
     """Every published number, in the order of file names and rows: the shipped ones, or those of a folder.
 
+    Few-shot numbers are apart, see :func:`published_fewshot`: a method has one for each K, setting and source.
+
     Raises:
         DataError: the folder is missing, or a file does not have this form; the message names file and line.
     """
     folder = published_folder() if folder is None else folder
     if not folder.is_dir():
         raise DataError(f"there is no folder of published numbers {str(folder)!r}", hint="Reinstall vlmbench.")
-    files = [path for path in sorted(folder.glob("*.csv")) if path.name not in (METHODS_FILE, DATASETS_FILE)]
+    files = [path for path in sorted(folder.glob("*.csv")) if path.name not in _APART]
     return [number for path in files for number in _numbers(path)]
+
+
+def published_fewshot() -> list[Published]:
+    """Published few-shot numbers; ``model`` is the method's name as its source prints it."""
+    return _numbers(published_folder() / FEWSHOT_FILE)
 
 
 def survey_methods() -> list[dict[str, str]]:
     """The survey's methods, one dict a row: pre-training (Table 3), transfer (4) and distillation (5)."""
     return _rows(published_folder() / METHODS_FILE)
+
+
+def survey_methods_reasons() -> dict[str, dict[str, str]]:
+    """By the survey's name of each transfer method (Table 4), a dict of two things.
+
+    - ``runs_as``: the names of the transfer methods here that are the method, separated by semicolons.
+    - ``reason``: why it does not run here, to be shown if no method of these names is registered.
+    """
+    return {row["method"]: row for row in _rows(published_folder() / REASONS_FILE)}
 
 
 def survey_datasets() -> list[dict[str, str]]:

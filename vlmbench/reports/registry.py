@@ -29,6 +29,8 @@ OPTIONS: Mapping[str, str] = {
     "published": "--published",
     "flagged": "--no-flagged",
     "paired": "--no-paired",
+    "against": "--against",
+    "curve": "--curve",
 }
 """Fields of a view that only some tables use, with their command line options. All other fields change every table."""
 MEASURED = frozenset({"models", "tasks", "intervals", "digits"})
@@ -49,6 +51,12 @@ def _published() -> list[Published]:
     return published()
 
 
+def _published_fewshot() -> list[Published]:
+    from vlmbench.reports.published import published_fewshot
+
+    return published_fewshot()
+
+
 @dataclass(frozen=True)
 class TableRequest:
     """A table that a reader asked for.
@@ -61,7 +69,8 @@ class TableRequest:
         models: models that the reader named in full, not by a pattern.
         tasks: tasks that the reader named in full.
         facts: looks up facts about models.
-        published: reads all published numbers.
+        published: reads all published numbers but few-shot numbers.
+        published_fewshot: reads published few-shot numbers.
     """
 
     name: str
@@ -72,6 +81,7 @@ class TableRequest:
     tasks: Sequence[str] = ()
     facts: ModelFacts = field(default_factory=_facts)
     published: Callable[[], Sequence[Published]] = _published
+    published_fewshot: Callable[[], Sequence[Published]] = _published_fewshot
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ Builders and commands make tables in this form, and :mod:`.formats` write them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count, product
 from typing import Literal
 
 from vlmbench.reports.cells import ORIGINS, SIGNS, Cell, Label, Score
+from vlmbench.reports.line_chart import LineChart
 
 Align = Literal["left", "right"]
 
@@ -56,6 +57,7 @@ class Table:
         notes: lines under the table.
         sections: headings between rows, by the index of the row that follows.
         left_out: why files were left out; a terminal shows it on standard error.
+        charts: what a terminal draws below the table.
     """
 
     title: str
@@ -65,6 +67,11 @@ class Table:
     notes: Sequence[str] = field(default=())
     sections: Mapping[int, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
+    charts: Sequence[LineChart] = ()
+
+    def with_charts(self, charts: Sequence[LineChart]) -> Table:
+        """The table with charts below it."""
+        return replace(self, charts=charts)
 
     @cached_property
     def footnotes(self) -> Mapping[str, str]:

@@ -33,6 +33,8 @@ class TableView:
         flagged: whether published numbers are shown that are known to be wrong or of another protocol. They are marked
             and never ranked.
         paired: whether ties are judged by the samples that two records share, if both have predictions.
+        against: a transfer method; differences from it are shown in place of numbers. "": numbers.
+        curve: whether a chart of accuracy against shots is drawn.
     """
 
     models: Sequence[str] = ()
@@ -46,6 +48,8 @@ class TableView:
     published: str = "auto"
     flagged: bool = True
     paired: bool = True
+    against: str = ""
+    curve: bool = False
 
     def wants_model(self, *names: str) -> bool:
         """Whether the view shows a model with one of these names."""

@@ -56,7 +56,7 @@ def build_record(
             protocol=full_protocol(engine.model, question, options),
         ),
         metrics=dict(outcome.metrics),
-        main_metric=card.main_metric,
+        main_metric=outcome.main_metric or card.main_metric,
         per_class=list(outcome.per_class),
         predictions=Predictions(file=f"{id}.parquet", rows=outcome.predictions.num_rows, sha256=predictions_sha256),
         run=RunInfo(

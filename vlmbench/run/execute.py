@@ -128,8 +128,19 @@ class _Driver:
         return len(self.plan.models) * len(self.plan.tasks)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, models first. Each job is made when the executor takes it."""
-        return (self.job(number) for number in range(self.pairs))
+        """All jobs, models first. Each job is made when the executor takes it.
+
+        Tasks that one fit to another task's data answers follow each other, so that it is learnt once.
+        """
+        tasks = range(len(self.plan.tasks))
+        asked = [task.options.transfer for task in self.plan.tasks]
+        if any(transfer.source for transfer in asked):
+            first: dict[str, int] = {}
+            places = [first.setdefault(repr(transfer), len(first)) for transfer in asked]
+            order = sorted(tasks, key=lambda task: places[task])
+        else:
+            order = list(tasks)
+        return (self.job(start + task) for start in range(0, self.pairs, len(tasks)) for task in order)
 
     def job(self, number: int) -> Job:
         model, task = self._pair(number)

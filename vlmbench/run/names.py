@@ -18,7 +18,10 @@ from vlmbench.errors import CardError, UsageError
 from vlmbench.kinds import DEFAULT_KIND
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.tasks.base import TaskOptions
+from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.base import learns_from
+from vlmbench.wording import counted
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,41 @@ def adapted(asked: Sequence[AskedTask], transfers: Sequence[TransferAsked]) -> t
         return tuple(asked)
     return tuple(
         replace(task, options=replace(task.options, transfer=transfer)) for task in asked for transfer in transfers
+    )
+
+
+def source_card(name: str | TaskCard) -> TaskCard:
+    """The card of the task whose train data is learnt from, from what ``--learn-from`` names.
+
+    Raises:
+        UsageError: it names several tasks.
+        UnknownNameError, CardError: see :func:`~vlmbench.catalogue.named_tasks`.
+    """
+    if isinstance(name, TaskCard):
+        return name
+    found = named_tasks(name, read_task)
+    for _, error in found.broken:
+        raise error
+    if len(found.cards) != 1:
+        raise UsageError(f"--learn-from {name!r} means {counted(len(found.cards), 'task')}; name one task")
+    return found.cards[0]
+
+
+def learning_from(transfers: Sequence[TransferAsked], source: TaskCard) -> tuple[TransferAsked, ...]:
+    """The transfers with another task to learn from. Zero-shot and methods that learn from no images stay as they are.
+
+    Raises:
+        UsageError: none of the methods learns from images; see also :class:`~vlmbench.transfer.asked.TransferAsked`.
+    """
+    learning = [transfer.adapts and learns_from(METHODS.get(transfer.method)) != "nothing" for transfer in transfers]
+    if not any(learning):
+        raise UsageError(
+            f"--learn-from {source.name} names data to learn from, but no method that learns from images was given",
+            hint="Name one: --transfer NAME --shots K.",
+        )
+    return tuple(
+        replace(transfer, source=source) if learns else transfer
+        for transfer, learns in zip(transfers, learning, strict=True)
     )
 
 

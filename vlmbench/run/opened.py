@@ -71,9 +71,13 @@ def open_task(
     context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
     with gathered_remarks(WARNING) as said:
         try:
-            datasets = _shared(
-                card, needed_roles(plugin, card, options), context, {} if shared is None else shared, contents
-            )
+            shared = {} if shared is None else shared
+            source, roles = options.transfer.source, needed_roles(plugin, card, options)
+            if source is None:
+                datasets = _shared(card, roles, context, shared, contents)
+            else:
+                of_source = source_context(source, plugin, data_root, offline=offline, objects=objects)
+                datasets = _with_source(card, context, source, of_source, roles, shared, contents)
             question = plugin.ask(card, datasets, options)
         except Exception as error:  # a bug in a source fails its task, not the run
             return OpenedTask(card, plugin, options, None, unexpected(error), tuple(said.remarks))
@@ -118,6 +122,27 @@ def _open_roles(
                 brief="no val data",
             )
     return OpenedData(SharedDatasets(there, contents), said)
+
+
+def _with_source(
+    card: TaskCard,
+    context: SourceContext,
+    source: TaskCard,
+    of_source: SourceContext,
+    roles: tuple[Role, ...],
+    shared: MutableMapping[Hashable, OpenedData],
+    contents: ContentHashes | None,
+) -> SharedDatasets:
+    """The test data of a task, and the other data of the task that is learnt from. Both are opened once."""
+    other = tuple(role for role in roles if role != "test")
+    learnt = _shared(source, other, of_source, shared, contents)
+    own = _shared(card, ("test",), context, shared, contents)
+    key = card.name, source.name, other
+    if key not in shared:
+        shared[key] = OpenedData(SharedDatasets({**own, **learnt}, learnt.contents), Gathered())
+    found = shared[key].datasets
+    assert isinstance(found, SharedDatasets)  # both are open
+    return found
 
 
 def _of_the_size(question: Question) -> list[Remark]:

@@ -20,6 +20,7 @@ from vlmbench.cards import Role
 from vlmbench.data.base import Chosen, content_if_readable, fingerprint
 from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, VlmbenchError, unexpected
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.peak_memory import PeakMemory
 from vlmbench.models.base import Model
 from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, Record
@@ -29,7 +30,6 @@ from vlmbench.run.assemble import build_record
 from vlmbench.run.identity import environment, run_id, task_version
 from vlmbench.run.job import EarlierRecord, Job
 from vlmbench.run.listener import Status
-from vlmbench.run.machine import PeakMemory
 from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import (

@@ -23,10 +23,21 @@ from vlmbench.remarks.base import Remark
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
 from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
-from vlmbench.run.names import ModelAsked, TaskAsked, adapted, ask_tasks, given_objects, other_card, resolve_models
+from vlmbench.run.names import (
+    ModelAsked,
+    TaskAsked,
+    adapted,
+    ask_tasks,
+    given_objects,
+    learning_from,
+    other_card,
+    resolve_models,
+    source_card,
+)
 from vlmbench.run.opened import OpenedData, OpenedTask, open_task
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
+from vlmbench.tasks.learnt_classes import check_learnt_classes
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import other_models
@@ -47,6 +58,7 @@ class RunRequest:
         pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, but the times
             and memory in its records cannot be compared.
         transfers: each task is asked once for each of them; empty: once, as ``options.transfer`` says.
+        learn_from: the task whose train data ``transfers`` learn from, by name or card; None: each task's own.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
@@ -71,6 +83,7 @@ class RunRequest:
     strict: bool = False
     pictures_in_background: bool = False
     transfers: tuple[TransferAsked, ...] = ()
+    learn_from: str | TaskCard | None = None
     measure_memory: bool = True
 
     @property
@@ -134,7 +147,10 @@ def make_plan(request: RunRequest) -> Plan:
             f"models and datasets in memory cannot be sent to the processes of the executor {request.executor!r}",
             hint="Use the executor 'local'; or save them, and name their files.",
         )
-    asked = adapted(ask_tasks(request.tasks, request.suites, request.options), request.transfers)
+    transfers = request.transfers
+    if request.learn_from is not None:
+        transfers = learning_from(transfers, source_card(request.learn_from))
+    asked = adapted(ask_tasks(request.tasks, request.suites, request.options), transfers)
     if not models or not asked:
         raise UsageError(
             "nothing to run", hint="Name a model (--model, -m) and a task (--task, -t) or suite (--suite)."
@@ -181,10 +197,13 @@ def check_task(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None
         UsageError: a source does not understand an option or field of its entry.
         CardError, UsageError: its plugin refuses it, or its kind does not have a protocol field of the card.
     """
-    for sources in card.sources_by_role.values():
-        for spec in sources:
-            checked_source(spec)
     check_transfer(card, plugin, options)
+    check_learnt_classes(card, options.transfer)
+    learnt_from = options.transfer.source
+    for each in (card, *([learnt_from] if learnt_from else [])):
+        for sources in each.sources_by_role.values():
+            for spec in sources:
+                checked_source(spec)
     plugin.check(card, options)
     if unknown := sorted(set(card.protocol) - plugin.protocol_fields):
         raise CardError(f"task {card.name!r}: a {card.plugin} task has no protocol field {unknown[0]!r}")

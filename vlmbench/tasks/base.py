@@ -109,6 +109,7 @@ class Outcome:
         other_contents: the same as ``contents``, for the samples of each other role that the answer used.
         transfer: how the model was adapted; None: it was not.
         support: the ids of the images that it was adapted with, by role.
+        main_metric: the metric that tables show; None: the card's.
     """
 
     metrics: Mapping[str, MetricValue]
@@ -119,6 +120,7 @@ class Outcome:
     other_contents: Mapping[Role, Mapping[int, str]] = field(default_factory=dict)
     transfer: TransferInfo | None = None
     support: Mapping[Role, Sequence[str]] = field(default_factory=dict)
+    main_metric: str | None = None
 
 
 Datasets = Mapping[Role, ImageDataset]
@@ -131,22 +133,14 @@ MadeT = TypeVar("MadeT")
 class SharedDatasets(dict[Role, ImageDataset]):
     """Data that several questions on one task share.
 
-    Args:
-        made: what questions made of the data, by a key of theirs.
-
     Attributes:
         contents: the content hashes of their samples.
     """
 
-    def __init__(
-        self,
-        datasets: Mapping[Role, ImageDataset],
-        contents: ContentHashes | None = None,
-        made: dict[Hashable, Any] | None = None,
-    ) -> None:
+    def __init__(self, datasets: Mapping[Role, ImageDataset], contents: ContentHashes | None = None) -> None:
         super().__init__(datasets)
         self.contents = contents or ContentHashes()
-        self.made: dict[Hashable, Any] = {} if made is None else made
+        self._made: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], MadeT]) -> MadeT:
         """What ``make`` makes of the data. It is called at the first time, and not again if it raised no error.
@@ -154,9 +148,9 @@ class SharedDatasets(dict[Role, ImageDataset]):
         Args:
             key: what ``make`` depends on besides the data, with a word that no other kind of thing has.
         """
-        if key not in self.made:
-            self.made[key] = make()
-        return cast(MadeT, self.made[key])
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(MadeT, self._made[key])
 
 
 class Question(Protocol):

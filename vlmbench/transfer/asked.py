@@ -1,4 +1,4 @@
-"""What a user asks of a transfer: the method, the shots, the draw and the track.
+"""What a user asks of a transfer: the method, the shots, the draw, the track, and which classes are learnt.
 
 :class:`vlmbench.tasks.base.TaskOptions` holds one. It is plain data, so that a job can be sent to another process.
 """
@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from vlmbench.cards import TaskCard
 from vlmbench.errors import UsageError
 
 ZERO_SHOT = "zero-shot"
@@ -26,9 +27,20 @@ Track = Literal["no-validation", "cut-validation", "few-shot-validation", "full-
 TRACKS: tuple[Track, ...] = get_args(Track)
 LIMIT = 2**31
 """Shots and draws are below it, so that every generator of random numbers takes a draw as its seed."""
+Setting = Literal["all-classes", "base-to-new"]
+"""Which classes of a task are learnt:
+
+- ``all-classes``: all of them;
+- ``base-to-new``: the first half in label order, one more if the number is odd. The others are new. Source:
+  KaiyangZhou/CoOp, ``subsample_classes`` in datasets/oxford_pets.py.
+"""
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 
-@dataclass(frozen=True)
+_ADD_A_METHOD = "Name a method that learns from images: --transfer NAME --shots K."
+
+
+@dataclass(frozen=True, repr=False)
 class TransferAsked:
     """One transfer of one task.
 
@@ -39,9 +51,11 @@ class TransferAsked:
         track: which images choose the settings.
         options: the method's settings that the user set.
         together: other draws of the same run, which a method may learn from at the same time. It changes no number.
+        setting: which classes are learnt.
+        source: the card of another task, whose train data and classes are learnt; None: the task's own.
 
     Raises:
-        UsageError: a number below 0 or too large, or an unknown track.
+        UsageError: a number below 0 or too large, an unknown track or setting, or two of these that exclude each other.
     """
 
     method: str = ZERO_SHOT
@@ -50,6 +64,8 @@ class TransferAsked:
     track: Track = "no-validation"
     options: Mapping[str, Any] = field(default_factory=dict)
     together: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    setting: Setting = field(default="all-classes", repr=False)
+    source: TaskCard | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for option, value in (("--shots", self.shots), ("the draw of --seeds", self.draw)):
@@ -59,6 +75,28 @@ class TransferAsked:
                 raise UsageError(f"{option} must be a whole number from 0 to {LIMIT - 1:,}, not {said}")
         if self.track not in TRACKS:
             raise UsageError(f"--track must be one of {', '.join(TRACKS)}, not {self.track!r}")
+        if self.setting not in SETTINGS:
+            raise UsageError(f"--setting must be one of {', '.join(SETTINGS)}, not {self.setting!r}")
+        if not self.adapts and (self.setting != "all-classes" or self.source is not None):
+            given = "--learn-from" if self.source is not None else f"--setting {self.setting}"
+            raise UsageError(f"{given} changes nothing for zero-shot, which learns nothing", hint=_ADD_A_METHOD)
+        if self.source is not None and self.setting == "base-to-new":
+            raise UsageError(
+                "--setting base-to-new learns half of a task's own classes, and --learn-from those of another task",
+                hint="Use one of the two.",
+            )
+        if self.source is not None and self.track == "leaky":
+            raise UsageError(
+                "--track leaky chooses settings on the test images, which may show other classes than --learn-from "
+                "teaches",
+                hint="Use another track.",
+            )
+
+    def __repr__(self) -> str:
+        """The fields, without those that came later and have their default: failures are named by it."""
+        first = {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.repr}
+        later = self.protocol_of_classes
+        return f"TransferAsked({', '.join(f'{name}={value!r}' for name, value in {**first, **later}.items())})"
 
     @property
     def adapts(self) -> bool:
@@ -71,7 +109,13 @@ class TransferAsked:
         if not self.adapts:
             return {}
         named = {"transfer": self.method, "shots": self.shots, "draw": self.draw, "track": self.track}
-        return {**named, "method_options": dict(self.options)}
+        return {**named, **self.protocol_of_classes, "method_options": dict(self.options)}
+
+    @property
+    def protocol_of_classes(self) -> dict[str, Any]:
+        """The part of it that says which classes are learnt; empty if it is all classes of the task itself."""
+        setting = {} if self.setting == "all-classes" else {"setting": self.setting}
+        return setting if self.source is None else {**setting, "source": self.source.name}
 
 
 def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -79,5 +123,6 @@ def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
 
     The method's options are not part of it: a record has all of them, and a request has those that the user set.
     """
+    names = ("transfer", "shots", "draw", "track", "setting", "source")
     of_zero_shot = "transfer" not in protocol  # other fields of its protocol may have the same names
-    return tuple(None if of_zero_shot else protocol.get(name) for name in ("transfer", "shots", "draw", "track"))
+    return tuple(None if of_zero_shot else protocol.get(name) for name in names)

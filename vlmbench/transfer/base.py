@@ -103,11 +103,11 @@ class StatesOptions(Protocol):
 
 @runtime_checkable
 class FitsDraws(Protocol):
-    """The capability of methods that learn from several draws, and say what it cost and what they chose."""
+    """The capability of methods that learn from several draws, and say what it cost and what they chose.
 
-    at_once: bool
-    """Whether it learns from the draws at the same time. If not, a run gives it one, and writes its record before it
-    gives the next."""
+    A method that does not learn from them at the same time has ``at_once = False``. A run gives it one draw, and writes
+    the record before it gives the next.
+    """
 
     def fit_draws(
         self, engine: FeatureEngine, supports: Sequence[FewShot], prompts: PromptSet, options: Mapping[str, Any]
@@ -127,6 +127,14 @@ class UsesOtherModels(Protocol):
         """
 
 
+@runtime_checkable
+class LimitsNewClasses(Protocol):
+    """The capability of methods that can score new classes with some of their settings only."""
+
+    new_classes: Callable[[Any], bool]
+    """From the method's settings, an object of :attr:`StatesOptions.options`, to whether they allow new classes."""
+
+
 ForClasses: TypeAlias = Callable[[FeatureEngine, PromptSet], Classifier]
 """Makes the classifier of other classes with what was learnt."""
 
@@ -141,6 +149,8 @@ class Fitted:
         chosen: the settings that validation chose, with their values; empty: all were fixed.
         tried: how many settings were compared.
         last: of an iterative method whose step was chosen by validation: the classifier of the last step.
+        last_for_classes: makes the classifier of other classes with what the last step learnt; None: there is no
+            ``last``, or the method cannot score new classes.
         step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
         steps: how many steps were taken; 0: the method takes none.
         parameters: how many numbers were trained.
@@ -157,6 +167,7 @@ class Fitted:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     tried: int = 1
     last: Classifier | None = None
+    last_for_classes: ForClasses | None = None
     step: int | None = None
     steps: int = 0
     parameters: int = 0
@@ -202,6 +213,11 @@ class ChecksModel(Protocol):
 def other_models(method: TransferMethod, options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the other models that a method uses with these settings."""
     return method.other_models(options) if isinstance(method, UsesOtherModels) else ()
+
+
+def learns_at_once(method: TransferMethod) -> bool:
+    """Whether a method gains if it is given several draws together."""
+    return isinstance(method, FitsDraws) and bool(getattr(method, "at_once", True))
 
 
 def lacks_needs(method: TransferMethod, model: Model) -> str | None:

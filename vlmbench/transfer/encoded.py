@@ -74,7 +74,6 @@ def encoded(engine: FeatureEngine, chosen: Chosen, *, views: int = 1, all_of: st
         engine.memory.put(key, found, found.views.numel() * found.views.element_size())
     else:
         engine.tally.bad += [bad for bad in found.bad if bad not in engine.tally.bad]
-        engine.tally.hits += len(found.indices) * views
     if len(found.indices) < len(chosen.indices) and all_of:
         there = frozenset(found.indices)
         names = [chosen.dataset.samples[index].id for index in chosen.indices if index not in there]

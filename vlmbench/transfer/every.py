@@ -13,7 +13,7 @@ from vlmbench.errors import UsageError
 from vlmbench.record_parts.transfer import USUAL_TRACK
 from vlmbench.registry import did_you_mean
 from vlmbench.transfer import METHODS
-from vlmbench.transfer.asked import ZERO_SHOT, Track, TransferAsked
+from vlmbench.transfer.asked import ZERO_SHOT, Setting, Track, TransferAsked
 from vlmbench.transfer.base import StatesOptions, learns_from
 from vlmbench.wording import either, listed
 
@@ -28,17 +28,18 @@ def every_transfer(
     *,
     track: Track,
     options: Mapping[str, Any],
+    setting: Setting = "all-classes",
 ) -> tuple[TransferAsked, ...]:
     """Every combination, methods first, then shots, then draws.
 
-    Zero-shot, and a method that learns from no images, is asked once.
+    Zero-shot, and a method that learns from no images, is asked once. Zero-shot has no setting.
 
     Args:
         options: settings of the methods. Each goes to the methods that have it.
 
     Raises:
         UsageError: a list is empty, too long or has a value twice, there is no such track, or nothing uses an option,
-            the shots, the draws or the track.
+            the shots, the draws, the track or the setting.
         UnknownNameError: there is no such method.
     """
     _check_list("--transfer", methods, most=MOST_METHODS)
@@ -55,16 +56,20 @@ def every_transfer(
                 hint=f"{hint} Their options are {', '.join(known)}." if known else "They have no options.",
             )
     _check_use(methods, shots, draws, track)
+    if set(methods) == {ZERO_SHOT}:
+        TransferAsked(setting=setting)  # refuses a setting that changes nothing
     found = []
     for name in methods:
         own = {option: value for option, value in options.items() if option in fields[name]}
         if name == ZERO_SHOT:
             found.append(TransferAsked())
         elif learns_from(METHODS.get(name)) == "nothing":
-            found += [TransferAsked(name, 0, draw, track, own) for draw in draws[:1]]
+            found += [TransferAsked(name, 0, draw, track, own, setting=setting) for draw in draws[:1]]
         else:
             found += [
-                TransferAsked(name, count, draw, track, own, together=tuple(draws)) for count in shots for draw in draws
+                TransferAsked(name, count, draw, track, own, together=tuple(draws), setting=setting)
+                for count in shots
+                for draw in draws
             ]
     return tuple(found)
 

@@ -39,6 +39,7 @@ class FeatureData:
         prompts: (C, T, D), unit length.
         logit_scale: the model's own factor of cosines.
         seeds: the R draws, from which all random numbers come.
+        shots: K as it was asked for, on which recipes depend.
     """
 
     images: Tensor
@@ -47,6 +48,7 @@ class FeatureData:
     prompts: Tensor
     logit_scale: float
     seeds: tuple[int, ...]
+    shots: int = 1
 
     @property
     def draws(self) -> int:
@@ -57,11 +59,6 @@ class FeatureData:
     def classes(self) -> int:
         """C."""
         return self.texts.shape[0]
-
-    @property
-    def shots(self) -> float:
-        """The mean number of images of a class."""
-        return self.images.shape[2] / self.classes
 
     @property
     def flat(self) -> Tensor:
@@ -107,12 +104,15 @@ class FeatureMethod(Generic[OptionsT, S]):
         learn: learns from all draws; must give for each draw what it gives for that draw alone.
         heads: the R classifiers. It is called again for each setting in ``late``, and for other classes.
         early: settings to choose among on validation images, by name; ``learn`` runs for each combination.
-        late: settings that ``heads`` alone uses.
+        late: settings that ``heads`` alone uses. They are chosen after the step of an iterative method.
         parameters: how many numbers ``learn`` trains for each draw; None: none.
         steps: how many steps ``learn`` takes; None: it takes none, and never calls its ``watch``.
+        last_of_equals: of steps with equally many right answers the last is chosen; by default the first.
         read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
         beside: the names of other models that ``read`` uses.
         settled: values of settings that the method takes from the data of one draw.
+        scores_new_classes: ``heads`` can score other classes, given their texts. It then gets no images, since those
+            that were learnt from show other classes.
     """
 
     name: str
@@ -124,6 +124,7 @@ class FeatureMethod(Generic[OptionsT, S]):
     late: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     parameters: Callable[[FeatureData, OptionsT], int] | None = None
     steps: Callable[[FeatureData, OptionsT], int] | None = None
+    last_of_equals: bool = False
     scores_new_classes: bool = False
     needs: frozenset[type] = frozenset()
     reads: Reads = "features"
@@ -172,8 +173,7 @@ class FeatureMethod(Generic[OptionsT, S]):
             for support in supports
         ]
         watched = any(images is not None for images in validation)
-        early = self.early if watched else {}
-        late = self.late if watched else {}
+        early, late = (self.early, self.late) if watched else ({}, {})
         for chosen in combinations(early, settled):
             asked = settled.model_copy(update=chosen)
 
@@ -181,14 +181,16 @@ class FeatureMethod(Generic[OptionsT, S]):
                 step: int, learnt: Callable[[], S], asked: OptionsT = asked, chosen: Mapping[str, Any] = chosen
             ) -> None:
                 if watched:
-                    self._compare(best, learnt(), data, asked, chosen, late, validation, step)
+                    self._compare(best, learnt(), data, asked, chosen, validation, step)
 
             learnt = self.learn(data, asked, watch)
             if not watched or self.steps is None:
-                self._compare(best, learnt, data, asked, chosen, late, validation, None)
-            for draw, own in enumerate(best):
-                if own.step is not None and own.chosen.items() >= chosen.items():
-                    own.last = self.heads(learnt, data, own.options)[draw]
+                self._compare(best, learnt, data, asked, chosen, validation, None)
+            for own in best:
+                if own.chosen is chosen:
+                    own.ended = learnt
+        if late:
+            self._search(best, data, late, validation)
         tried = len(combinations(early, settled)) * len(combinations(late, settled))
         return [self._fitted(own, data, draw, tried) for draw, own in enumerate(best)]
 
@@ -199,68 +201,92 @@ class FeatureMethod(Generic[OptionsT, S]):
         data: FeatureData,
         asked: OptionsT,
         chosen: Mapping[str, Any],
-        late: Mapping[str, Sequence[Any]],
         validation: Sequence[tuple[Tensor, Tensor] | None],
         step: int | None,
     ) -> None:
-        """Keep, for each draw, the first of the classifiers with the most right answers to its validation images."""
-        for settings in combinations(late, asked):
-            final = asked.model_copy(update=settings)
-            heads = self.heads(learnt, data, final)
-            for draw, (head, images) in enumerate(zip(heads, validation, strict=True)):
-                right = -1 if images is None else int((_logits(head, images[0]).argmax(1) == images[1]).sum())
-                if best[draw].classifier is None or right > best[draw].right:
-                    best[draw].keep(right, head, learnt, draw, final, {**chosen, **settings}, step)
+        """Keep, for each draw, the settings and step with the most right answers to its validation images."""
+        heads = self.heads(learnt, data, asked)
+        for own, head, images in zip(best, heads, validation, strict=True):
+            right = -1 if images is None else _right(head, *images)
+            if own.classifier is None or right > own.right or (right == own.right and self.last_of_equals):
+                own.keep(right, head, learnt, asked, chosen, step)
+
+    def _search(
+        self,
+        best: Sequence[_Best],
+        data: FeatureData,
+        late: Mapping[str, Sequence[Any]],
+        validation: Sequence[tuple[Tensor, Tensor] | None],
+    ) -> None:
+        """Choose the late settings of each draw, with what it learnt by the step that was chosen."""
+        alike: dict[tuple[int, int], list[int]] = {}  # draws that were kept at once share what was learnt
+        for draw, own in enumerate(best):
+            alike.setdefault((id(own.learnt), id(own.options)), []).append(draw)
+            own.right = -1
+        for draws in alike.values():
+            learnt, asked, chosen = best[draws[0]].learnt, best[draws[0]].options, best[draws[0]].chosen
+            for settings in combinations(late, asked):
+                final = asked.model_copy(update=settings)
+                heads = self.heads(learnt, data, final)
+                for draw in draws:
+                    images = validation[draw]
+                    right = -1 if images is None else _right(heads[draw], *images)
+                    if right > best[draw].right:
+                        best[draw].keep(right, heads[draw], learnt, final, {**chosen, **settings}, best[draw].step)
 
     def _fitted(self, best: _Best, data: FeatureData, draw: int, tried: int) -> Fitted:
         assert best.classifier is not None and best.options is not None
         steps = self.steps(data, best.options) if self.steps else 0
         moved = best.step is not None and best.step != steps
+        other = self.scores_new_classes
         return Fitted(
             classifier=best.classifier,
-            for_classes=self._for_classes(best, data) if self.scores_new_classes else None,
+            for_classes=self._for_classes(best.learnt, best.options, draw, data) if other else None,
             chosen=best.chosen,
             tried=tried,
-            last=best.last if moved else None,
+            last=self.heads(best.ended, data, best.options)[draw] if moved else None,
+            last_for_classes=self._for_classes(best.ended, best.options, draw, data) if other and moved else None,
             step=best.step if moved else None,
             steps=steps,
             parameters=self.parameters(data, best.options) if self.parameters else 0,
             settled=self.settled(data.of(draw), best.options) if self.settled else {},
         )
 
-    def _for_classes(self, best: _Best, data: FeatureData) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+    def _for_classes(
+        self, learnt: S, options: OptionsT, draw: int, data: FeatureData
+    ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        without = replace(data, images=data.images[:, :, :0], labels=data.labels[:, :0])
+
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)
-            return self.heads(best.learnt, replace(data, texts=texts, prompts=each), best.options)[best.draw]
+            return self.heads(learnt, replace(without, texts=texts, prompts=each), options)[draw]
 
         return make
 
 
 @dataclass
 class _Best:
-    """The best setting of one draw so far, and ``last``, the classifier of the last step with the same setting."""
+    """The best setting of one draw so far, and what was learnt with it by the last step (``ended``)."""
 
     right: int = -1
     classifier: Classifier | None = None
     learnt: Any = None
-    draw: int = 0
+    ended: Any = None
     options: Any = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
-    last: Classifier | None = None
 
     def keep(
         self,
         right: int,
         classifier: Classifier,
         learnt: Any,
-        draw: int,
         options: MethodOptions,
         chosen: Mapping[str, Any],
         step: int | None,
     ) -> None:
         """Replace what was the best."""
-        self.right, self.classifier, self.learnt, self.draw = right, classifier, learnt, draw
+        self.right, self.classifier, self.learnt = right, classifier, learnt
         self.options, self.chosen, self.step = options, chosen, step
 
 
@@ -278,10 +304,11 @@ def combinations(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) ->
     return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]
 
 
-def _logits(classifier: Classifier, images: Tensor) -> Tensor:
+def _right(classifier: Classifier, images: Tensor, labels: Tensor) -> int:
+    """How many validation images get their own class."""
     found = classifier.logits(images)
     check_finite(found, "the logits of validation images")
-    return found
+    return int((found.argmax(1) == labels).sum())
 
 
 def text_features(engine: FeatureEngine, prompts: PromptSet) -> tuple[Tensor, Tensor]:
@@ -326,6 +353,7 @@ def feature_data(
         each,
         engine.encoders.logit_scale,
         tuple(support.seed for support in supports),
+        supports[0].shots,
     )
     check_finite(data.images, "the features of the support set")
     check_finite(data.texts, "the features of the prompts")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.peak_memory import PeakOfPart
 from vlmbench.prompts import PromptSet
 from vlmbench.transfer.base import FewShot, FitsDraws, Fitted, TransferMethod
 from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
@@ -16,17 +16,20 @@ from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 
 @dataclass(frozen=True)
 class Fit:
-    """What a method learnt from one draw, and the time that it took.
+    """What a method learnt from one draw, and what it cost.
 
     Attributes:
         seconds: wall-clock seconds to learn, features included if they were not cached. Of draws that were learnt
             together, each has its equal share.
         together: how many draws were learnt together.
+        peak_bytes: the largest memory in use; None if this process does not measure it. Draws that were learnt together
+            have one number.
     """
 
     fitted: Fitted
     seconds: float
     together: int
+    peak_bytes: int | None = None
 
 
 def fit_draws(
@@ -44,21 +47,26 @@ def fit_draws(
     """
     if isinstance(method, FitsDraws):
         started = perf_counter()
-        found = list(method.fit_draws(engine, supports, prompts, options))
+        with PeakOfPart() as memory:
+            found = list(method.fit_draws(engine, supports, prompts, options))
         seconds = (perf_counter() - started) / len(supports)
-        return [Fit(fitted, seconds, len(supports)) for fitted in found]
+        return [Fit(fitted, seconds, len(supports), memory.bytes) for fitted in found]
     fits = []
     for support in supports:
         started = perf_counter()
-        classifier = method.fit(engine, support, prompts, options)
+        with PeakOfPart() as memory:
+            classifier = method.fit(engine, support, prompts, options)
         fitted = Fitted(classifier, for_classes=_same_method(method, support, options))
-        fits.append(Fit(fitted, perf_counter() - started, 1))
+        fits.append(Fit(fitted, perf_counter() - started, 1, memory.bytes))
     return fits
 
 
 def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str, Any]) -> Any:
-    """How a method without :class:`~vlmbench.transfer.base.FitsDraws` scores other classes: it is fitted to them."""
-    if not method.scores_new_classes:
+    """How a method without :class:`~vlmbench.transfer.base.FitsDraws` scores other classes: it is fitted to them.
+
+    None if it cannot, or if it learnt from images, whose labels would mean other classes.
+    """
+    if not method.scores_new_classes or support.train is not None:
         return None
     return lambda engine, prompts: method.fit(engine, support, prompts, options)
 
@@ -66,12 +74,3 @@ def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str,
 def zero_shot_of(engine: FeatureEngine, prompts: PromptSet) -> Any:
     """The zero-shot classifier of the same prompts."""
     return ZERO_SHOT.fit(engine, FewShot(), prompts, {})
-
-
-def harmonic_mean(first: float, second: float) -> float:
-    """H of the accuracy on learnt and on new classes; NaN where both are 0.
-
-    >>> round(harmonic_mean(0.8, 0.6), 4)
-    0.6857
-    """
-    return 2 * first * second / (first + second) if first + second else math.nan

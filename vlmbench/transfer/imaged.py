@@ -67,9 +67,11 @@ class ImagedOptions(MethodOptions):
 
         Args:
             images: N, the number of support images.
-            shots: the mean number of images of a class.
+            shots: K as it was asked for.
         """
-        return Recipe("sgd", self.lr, self.epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
+        return Recipe(
+            "sgd", self.lr, self.epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
+        )
 
 
 def with_warm_up(recipe: Recipe, warmup: int, images: int) -> Recipe:
@@ -118,6 +120,7 @@ class ImagedData:
         classes: the texts of the classes without their first words, if the method needs the text tower.
         words: (M, W): the embeddings of these words; (0, 0) without ``classes``.
         step: the step of the training, from 1, for random numbers of a loss; 0: nothing is trained.
+        shots: K as it was asked for, on which recipes depend.
     """
 
     tower: ImageTower
@@ -128,6 +131,7 @@ class ImagedData:
     classes: ClassTexts | None = None
     words: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     step: int = 0
+    shots: int = 1
 
     @property
     def texts(self) -> ClassTexts:
@@ -150,7 +154,7 @@ class ImagedMethod(Generic[OptionsT]):
         loss: of one step: the weights, the data, the settings, (B, 3, H, W) pixels and (B,) labels, both on the tower's
             device, to one number.
         head: the classifier of trained weights. It is called again for each setting in ``late``, and for other classes.
-        late: settings that ``head`` alone uses, to choose among on validation images.
+        late: settings that ``head`` alone uses, to choose among on validation images, after the step.
         shares: the share of each epoch's weights in the weights that are learnt; None: those of the last step.
         changes_tokens: the method learns visual prompts or attention, so that the image tower must be a transformer.
         scores_new_classes: ``head`` can score other classes, given their texts.
@@ -219,7 +223,7 @@ class ImagedMethod(Generic[OptionsT]):
             images = data.tower.moved(pixels(seen, rows))
             return self.loss(weights, now, options, images, labels[rows.to(labels.device)])[None]
 
-        recipe = options.recipe(pixels.images, pixels.images / len(data.hand))
+        recipe = options.recipe(pixels.images, data.shots)
         mean = None if self.shares is None else _Mean(self.shares(options))
 
         def each_epoch(step: int, learnt: Callable[[], Weights]) -> None:
@@ -234,33 +238,37 @@ class ImagedMethod(Generic[OptionsT]):
         if support.train is None:
             raise UsageError("this transfer method learns from images, and no support set was given")
         pixels = ViewPixels(engine, support.train, options.views, smallest_area=options.area)
-        data = self._data(engine, support.seed, prompts, options, pixels)
+        data = self._data(engine, support, prompts, options, pixels)
         validation = None if support.val is None else _Validation.of(engine, support.val)
         best: _Best | None = None
-        settings = combinations(self.late, options) if validation else [{}]
 
         def watch(step: int, learnt: Callable[[], Weights]) -> None:
             nonlocal best
             if validation is None:
                 return
             weights = learnt()
-            for chosen in settings:
-                head = self.head(weights, data, options.model_copy(update=chosen))
-                right = validation.right(head)
-                if best is None or right > best.right:
-                    best = _Best(right, step, weights, chosen)
+            right = validation.right(self.head(weights, data, options))
+            if best is None or right > best.right:
+                best = _Best(right, step, weights)
 
         weights = self.learn(data, pixels, labels_of(support.train), options, watch)
-        steps = options.recipe(pixels.images, pixels.images / len(data.hand)).steps(pixels.images)
-        kept = best or _Best(0, steps, weights, {})
-        final = options.model_copy(update=kept.chosen)
-        moved = kept.step != steps
+        steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
+        kept = best or _Best(0, steps, weights)
+        settings: Sequence[Mapping[str, Any]] = combinations(self.late, options) if validation else [{}]
+        chosen = settings[0]
+        if validation is not None and len(settings) > 1:
+            finals = [options.model_copy(update=each) for each in settings]
+            rights = [validation.right(self.head(kept.weights, data, final)) for final in finals]
+            chosen = settings[rights.index(max(rights))]
+        final = options.model_copy(update=chosen)
+        moved, other = kept.step != steps, self.scores_new_classes
         return Fitted(
             classifier=self.head(kept.weights, data, final),
-            for_classes=self._for_classes(kept.weights, data, final) if self.scores_new_classes else None,
-            chosen=kept.chosen,
+            for_classes=self._for_classes(kept.weights, data, final) if other else None,
+            chosen=chosen,
             tried=len(settings),
             last=self.head(weights, data, final) if moved else None,
+            last_for_classes=self._for_classes(weights, data, final) if other and moved else None,
             step=kept.step if moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
@@ -269,7 +277,7 @@ class ImagedMethod(Generic[OptionsT]):
         )
 
     def _data(
-        self, engine: FeatureEngine, seed: int, prompts: PromptSet, options: OptionsT, pixels: ViewPixels
+        self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: OptionsT, pixels: ViewPixels
     ) -> ImagedData:
         if len(prompts.class_names) < 2:
             raise UsageError("a transfer method needs at least two classes")
@@ -279,7 +287,8 @@ class ImagedMethod(Generic[OptionsT]):
         first = torch.zeros(1, dtype=torch.int64)
         height, width = pixels(first, first).shape[-2:]
         nothing = torch.empty(0)
-        data = ImagedData(tower, nothing, engine.encoders.logit_scale, seed, (height, width))
+        scale, shots = engine.encoders.logit_scale, support.shots
+        data = ImagedData(tower, nothing, scale, support.seed, (height, width), shots=shots)
         return self._of_classes(data, engine, prompts, options)
 
     def _of_classes(self, data: ImagedData, engine: FeatureEngine, prompts: PromptSet, options: OptionsT) -> ImagedData:
@@ -325,12 +334,11 @@ BOTH_TOWERS: frozenset[type] = frozenset({TunableImageTower, TunableTowers})
 
 @dataclass(frozen=True)
 class _Best:
-    """The best weights and settings of one draw so far."""
+    """The best weights of one draw so far."""
 
     right: int
     step: int
     weights: Weights
-    chosen: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ class PromptOptions(MethodOptions):
     def recipe(self, shots: float) -> Recipe:
         """CoOp's: SGD, one epoch of warm-up at 1e-5, and a cosine by epoch."""
         epochs = self.epochs or coop_epochs(shots)
-        return Recipe("sgd", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
+        return Recipe(
+            "sgd", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
+        )
 
 
 OptionsT = TypeVar("OptionsT", bound=PromptOptions)
@@ -69,6 +71,7 @@ class PromptData:
         hand: (C, D): the zero-shot classifier of the task's own prompts.
         logit_scale: the model's own factor of cosines.
         seed: the draw, from which all random numbers come.
+        shots: K as it was asked for, on which recipes depend.
     """
 
     images: Tensor
@@ -78,11 +81,7 @@ class PromptData:
     hand: Tensor
     logit_scale: float
     seed: int
-
-    @property
-    def shots(self) -> float:
-        """The mean number of images of a class."""
-        return self.images.shape[1] / len(self.classes)
+    shots: int = 1
 
 
 def first_context(data: PromptData, options: PromptOptions) -> Tensor:
@@ -119,7 +118,7 @@ class PromptedMethod(Generic[OptionsT]):
         options: the settings; each default cites its source.
         loss: of one step: the weights, the data, the settings, (B, D) images and (B,) labels to one number.
         start: the weights at step 0.
-        head: the classifier of trained weights; it is called again for other classes.
+        head: the classifier of trained weights. It is called again for other classes, without images.
         prepared: the data that is learnt from, made from that of the draw, as pseudo-labels are; None: the draw's own.
         new_classes: whether the settings allow other classes.
         read: encodes support and validation images: the engine, the images, the settings and V, to (V, N, …).
@@ -213,6 +212,7 @@ class PromptedMethod(Generic[OptionsT]):
             classifier=self.head(kept, data, options) if moved else last,
             for_classes=self._for_classes(kept, data, options) if self.new_classes(options) else None,
             last=last if moved else None,
+            last_for_classes=self._for_classes(weights, data, options) if moved and self.new_classes(options) else None,
             step=best[1] if best is not None and moved else None,
             steps=steps,
             parameters=sum(value.numel() for value in weights.values()),
@@ -224,10 +224,13 @@ class PromptedMethod(Generic[OptionsT]):
     def _for_classes(
         self, weights: Weights, data: PromptData, options: OptionsT
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
+        views, _, width = data.images.shape
+        without = replace(data, images=data.images.new_empty(views, 0, width), labels=data.labels.new_empty(0))
+
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, words = class_texts(towers_of(engine), prompts.class_names, options.words, chunk=options.chunk)
             hand, _ = text_features(engine, prompts)
-            return self.head(weights, replace(data, classes=texts, words=words, hand=hand), options)
+            return self.head(weights, replace(without, classes=texts, words=words, hand=hand), options)
 
         return make
 
@@ -275,4 +278,4 @@ def prompt_data(
     check_finite(images, "the features of the support set")
     check_finite(hand, "the features of the prompts")
     scale = engine.encoders.logit_scale
-    return PromptData(images, labels_of(support.train), texts, words, hand, scale, support.seed)
+    return PromptData(images, labels_of(support.train), texts, words, hand, scale, support.seed, support.shots)

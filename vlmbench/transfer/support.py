@@ -45,14 +45,14 @@ class Pools:
 def sample(pools: Pools, shots: int, generator: random.Random) -> list[int]:
     """K images of each class, class by class in label order, without replacement.
 
-    A class with at most K images gives all of them, in the pool's order.
+    A class with fewer than K images gives all of them, in the pool's order.
     """
     return [
         index
         for label in sorted(pools.by_class)
         for index in (
             generator.sample(list(pools.by_class[label]), shots)
-            if len(pools.by_class[label]) > shots
+            if len(pools.by_class[label]) >= shots
             else pools.by_class[label]
         )
     ]

@@ -35,12 +35,14 @@ class Recipe:
         eps: of Adam.
         schedule: the learning rate falls to ``lowest_lr`` as a cosine, step by step or epoch by epoch; or it stays.
             "cosine after warm-up" counts its steps from the end of ``warmup_steps``.
-        warmup: passes over the images at ``warmup_lr`` before the schedule. They count as epochs.
+        warmup: passes over the images at ``warmup_lr`` before the schedule, which begins after them and does not come
+            to its end. They count as epochs. Source: Dassl's ``ConstantWarmupScheduler``.
         warmup_lr: the constant learning rate of the warm-up, or of the first of ``warmup_steps``. "cosine after
             warm-up" does not use it: its first step has the first of equal rises.
         warmup_steps: steps in which the learning rate grows in a straight line, before the cosine by step begins.
         lowest_lr: where the cosine ends.
         longest: longer gradients, of all weights together, are brought to this length; None: they stay.
+        whole_batches: leave out an epoch's incomplete last batch, unless it is the only one, as Dassl's loaders do.
         most_steps: training ends after this many steps, within an epoch if need be; None: after the last epoch.
     """
 
@@ -57,11 +59,17 @@ class Recipe:
     lowest_lr: float = 0.0
     longest: float | None = None
     most_steps: int | None = None
+    whole_batches: bool = False
 
     def steps(self, images: int) -> int:
         """How many steps it takes for this number of images."""
-        whole = self.epochs * math.ceil(images / self.batch_size)
+        whole = self.epochs * self.batches(images)
         return whole if self.most_steps is None else min(whole, self.most_steps)
+
+    def batches(self, images: int) -> int:
+        """How many batches an epoch of this number of images has."""
+        whole, left = divmod(images, self.batch_size)
+        return whole if whole and self.whole_batches else whole + (left > 0)
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
         """The learning rate of a step.
@@ -81,7 +89,7 @@ class Recipe:
             return self.lr
         after = step - self.warmup_steps
         done = {
-            "cosine by epoch": epoch / self.epochs,
+            "cosine by epoch": (epoch - self.warmup) / self.epochs,
             "cosine by step": after / steps,
             "cosine after warm-up": after / (steps - self.warmup_steps),
         }[self.schedule]
@@ -114,6 +122,7 @@ def train(
     recipe: Recipe,
     *,
     images: int,
+    rows: int | None = None,
     seeds: Sequence[int],
     watch: Watch,
     iterations: Iterations | None = None,
@@ -123,7 +132,8 @@ def train(
     Args:
         weights: what to begin with; it is not changed.
         loss: the weights, and (R, B) indices of images, to one loss for each draw, (R,).
-        images: N, the number of images of each draw.
+        images: N, the number of images of each draw: an epoch takes N rows.
+        rows: how many rows there are to take; None: N. There are more if each view of an image is a row.
         seeds: the R draws. The order of images comes from a generator for each.
         watch: called after each epoch with the step and a function that copies the weights.
         iterations: what takes the place of the recipe's epochs, with indices as the caller counts; None: nothing.
@@ -134,7 +144,7 @@ def train(
     trained = {name: value.detach().clone().requires_grad_() for name, value in weights.items()}
     optimiser = _optimiser(list(trained.values()), recipe)
     steps, step = iterations.steps if iterations else recipe.steps(images), 0
-    rounds = iterations.rounds() if iterations else _epochs(images, recipe, seeds)
+    rounds = iterations.rounds() if iterations else _epochs(images, rows or images, recipe, seeds)
 
     def learnt() -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in trained.items()}
@@ -162,13 +172,13 @@ def _optimiser(weights: list[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
     return kind(weights, lr=recipe.lr, eps=recipe.eps, weight_decay=recipe.weight_decay)
 
 
-def _epochs(images: int, recipe: Recipe, seeds: Sequence[int]) -> Iterator[Iterator[Tensor]]:
+def _epochs(images: int, rows: int, recipe: Recipe, seeds: Sequence[int]) -> Iterator[Iterator[Tensor]]:
     """For each epoch its batches, (R, B) indices: each draw has its own order."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     left = recipe.steps(images)
     while left:
-        order = torch.stack([torch.randperm(images, generator=generator) for generator in generators])
-        batches = torch.split(order, recipe.batch_size, dim=1)[:left]
+        order = torch.stack([torch.randperm(rows, generator=generator)[:images] for generator in generators])
+        batches = torch.split(order, recipe.batch_size, dim=1)[: min(left, recipe.batches(images))]
         left -= len(batches)
         yield iter(batches)
 

@@ -1,4 +1,7 @@
-"""What the reader has: rendered scenes of a few classes, in a folder to learn from and one to score."""
+"""What the reader has: rendered scenes of a few classes, in a folder to learn from and one to score.
+
+Some of the scored scenes are in another folder too, with class names of other spellings.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -19,4 +22,8 @@ def prepare(folder: Path) -> None:
             place = folder / "scenes" / role / name
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{counts[name]}.png").write_bytes(sample.image)
+            if role == "test" and name.startswith("orange"):
+                elsewhere = folder / "elsewhere" / name.title().replace(" ", "_")
+                elsewhere.mkdir(parents=True, exist_ok=True)
+                (elsewhere / f"{counts[name]}.png").write_bytes(sample.image)
             counts[name] += 1

@@ -11,7 +11,18 @@ from remarks.trigger import TOY, Arguments, Trigger, task_card
 
 def _overlap(top: Path, _: pytest.MonkeyPatch) -> Arguments:
     """Two images of each class to score, and three to learn from, of which one cat is a scored one."""
-    numbers = {"test": {"cat": (0, 1), "dog": (2, 3)}, "train": {"cat": (4, 0, 5), "dog": (6, 7, 8)}}
+    numbers = {"test": {"cat": (0, 1), "dog": (2, 3)}, "train": {"cat": (4, 0, 5, 9), "dog": (6, 7, 8)}}
+    for role, classes in numbers.items():
+        own = {f"{name}/{i}.png": image_bytes(i) for name, every in classes.items() for i in every}
+        write_folder(top / role, own)
+    train = [{"kind": "imagefolder", "location": str(top / "train")}]
+    card = task_card(top, "imagefolder", top / "test", train=train)
+    return (*TOY, *card, "--transfer", "nearest-mean", "--shots", 3, "--seeds", 1)
+
+
+def _fewer(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    """Three dogs to learn from, and two cats."""
+    numbers = {"test": {"cat": (0, 1), "dog": (2, 3)}, "train": {"cat": (4, 5), "dog": (6, 7, 8)}}
     for role, classes in numbers.items():
         own = {f"{name}/{i}.png": image_bytes(i) for name, every in classes.items() for i in every}
         write_folder(top / role, own)
@@ -21,6 +32,11 @@ def _overlap(top: Path, _: pytest.MonkeyPatch) -> Arguments:
 
 
 TRIGGERS = {
+    "support-fewer": Trigger(
+        _fewer,
+        "1 class has fewer than 3 images to learn from, or too few to choose settings with: cat",
+        "1 class with fewer images",
+    ),
     "support-overlap": Trigger(
         _overlap,
         "1 image of the train or val data is in another role too, and was not drawn: cat/0.png",

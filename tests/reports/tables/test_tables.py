@@ -18,7 +18,9 @@ NAMES = {"model": "ours-base", "task": "imagenet1k"}
 
 
 def test_each_file_is_the_table_of_its_name() -> None:
-    files = {path.stem for path in (Path(vlmbench.__file__).parent / "reports" / "tables").glob("[!_]*.py")}
+    files = {
+        path.stem.replace("_", "-") for path in (Path(vlmbench.__file__).parent / "reports" / "tables").glob("[!_]*.py")
+    }
     assert set(TABLES) == files == {TABLES.get(name).name for name in files}
 
 
@@ -37,7 +39,7 @@ def test_a_table_of_another_package_takes_every_option_unless_it_says_so() -> No
 @pytest.mark.parametrize("name", TABLES)
 def test_each_is_made_from_records_and_the_literature(name: str) -> None:
     made = make_table(name, TableRequest(NAMES.get(name, ""), entries(), TableView()))
-    without_records = name in {"retrieval", "fewshot"}
+    without_records = name in {"retrieval", "fewshot", "base-to-new", "cross-dataset"}
     assert made.columns and made.title and (made.rows or without_records)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from small_pictures import pictures
-from toy_adapter import toy
+from toy_adapter import FlawedToy, toy
 
-from vlmbench.cards import Role, SourceSpec, TaskCard
+from vlmbench.cards import ModelCard, Role, SourceSpec, TaskCard
 from vlmbench.data.base import ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.settings import EngineSettings
@@ -54,7 +54,7 @@ def quick(name: str) -> dict[str, Any]:
     """Options with which a method takes few steps and compares few settings."""
     method = METHODS.get(name)
     fields = method.options.model_fields if isinstance(method, StatesOptions) else {}
-    asked = {"epochs": 6, "steps": 200, "batch_size": 8, "weight_decay": 0.0}
+    asked = {"epochs": 6, "steps": 200, "batch_size": 8, "weight_decay": 0.0, "other": "another"}
     return {option: value for option, value in asked.items() if option in fields}
 
 
@@ -62,7 +62,13 @@ def answer(data: dict[Role, ToyImages], asked: TransferAsked) -> Outcome:
     datasets: dict[Role, ImageDataset] = {**data}
     question = PLUGIN.ask(CARD, datasets, TaskOptions(transfer=asked))
     assert isinstance(question, AdaptedQuestion)
-    return question.answer(FeatureEngine(toy(), EngineSettings(batch_size=16)))
+    return question.answer(engine_of(1))
+
+
+def engine_of(seed: int) -> FeatureEngine:
+    """A toy's engine; a name of another model means a toy with the name's length as its seed."""
+    model = FlawedToy(ModelCard(name="toy", adapter="toy"), seed=seed)
+    return FeatureEngine(model, EngineSettings(batch_size=16), others=lambda name: engine_of(len(name)))
 
 
 def fitted(outcome: Outcome) -> tuple[Any, ...]:
@@ -114,3 +120,25 @@ def test_each_draw_tells_of_its_own_images_though_draws_are_learnt_together() ->
         told.append(came_upon)
         assert [remark.count for remark in said.remarks if remark.code == "support-overlap"] == [1] * came_upon
     assert 0 < sum(told) < len(draws)
+
+
+def test_scoring_some_test_images_changes_no_support_set() -> None:
+    """The train data has a test image, and the subset of ``--limit`` does not."""
+    with_two = replace(DATA["train"], files=[*DATA["test"].files[:2], *DATA["train"].files[2:]])
+    datasets: dict[Role, ImageDataset] = {**DATA, "train": with_two}
+    asked, drawn = TransferAsked("nearest-mean", 8, 0), []
+    for limit in (None, 3):
+        question = PLUGIN.ask(CARD, datasets, TaskOptions(transfer=asked, limit=limit))
+        assert isinstance(question, AdaptedQuestion) and question.support.train is not None
+        drawn.append(list(question.support.train.indices))
+    assert drawn[0] == drawn[1] and not {0, 1} & {*drawn[0]}
+
+
+def test_a_test_image_that_cannot_be_read_is_left_out_as_in_zero_shot() -> None:
+    data: dict[Role, ImageDataset] = {**DATA, "test": replace(DATA["test"], files=[None, *DATA["test"].files[1:]])}
+    question = PLUGIN.ask(CARD, data, TaskOptions(transfer=TransferAsked("nearest-mean", 2, 0)))
+    assert isinstance(question, AdaptedQuestion)
+    engine = FeatureEngine(toy(), EngineSettings(batch_size=16, skip_bad=True))
+    outcome = question.answer(engine)
+    assert len(outcome.contents) == len(DATA["test"].samples) - 1
+    assert [bad.id for bad in engine.tally.bad] == [DATA["test"].samples[0].id]

@@ -82,11 +82,11 @@ def _data(method: TransferMethod) -> dict[str, Any]:
     """The facts about a method as plain values."""
     import sys
 
-    from vlmbench.transfer.base import StatesOptions, learns_from
+    from vlmbench.transfer.base import MethodOptions, StatesOptions, learns_from
 
-    learn = getattr(method, "learn", type(method))
-    text = sys.modules[learn.__module__].__doc__ or ""
     schema = method.options if isinstance(method, StatesOptions) else None
+    own = schema is not None and schema is not MethodOptions  # the settings lie in the method's own module
+    text = sys.modules[(schema if own else getattr(method, "learn", type(method))).__module__].__doc__ or ""
     return {
         "name": method.name,
         "version": method.version,
@@ -125,5 +125,5 @@ def _option(option: dict[str, Any]) -> str:
         reach = f" ({option['least']:g} to {option['most']:g})"
     else:
         reach = ""
-    default = "by K" if option["default"] is None else option["default"]
+    default = "unset" if option["default"] is None else option["default"]
     return f"{option['name']}={default}: {option['meaning']}{reach}"

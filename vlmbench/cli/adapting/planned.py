@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.cli.console import print_line
 from vlmbench.errors import LONGEST_IN_TABLE, first_line
-from vlmbench.record_parts.transfer import USUAL_TRACK
+from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted
 
@@ -33,16 +33,23 @@ def show_transfer_cost(plan: Plan) -> None:
     adapted = [task for task in plan.tasks if task.options.transfer.adapts and task.question is not None]
     if not adapted:
         return
+    fits = {(_learnt_from(task), repr(task.options.transfer)) for task in adapted}
     images = {
-        (task.card.name, task.options.transfer.shots, task.options.transfer.draw): _support_images(task)
+        (_learnt_from(task), task.options.transfer.shots, task.options.transfer.draw): _support_images(task)
         for task in adapted
     }
-    fits = counted(len(adapted) * len(plan.models), "model") + " to adapt"
     print_line(
-        f"{fits}; at most {counted(sum(images.values()), 'support image')} to encode with each of "
+        f"{counted(len(fits) * len(plan.models), 'model')} to adapt; at most "
+        f"{counted(sum(images.values()), 'support image')} to encode with each of "
         f"{counted(len(plan.models), 'model')}. Features in the cache are not encoded again.",
         style="dim",
     )
+
+
+def _learnt_from(task: OpenedTask) -> str:
+    """The task whose train data is learnt. Tasks that learn from the same one share what is learnt."""
+    source = task.options.transfer.source
+    return task.card.name if source is None else source.name
 
 
 def _support_images(task: OpenedTask) -> int:
@@ -60,7 +67,9 @@ def _adapted(task: OpenedTask) -> str:
     asked = task.options.transfer
     shots = f", {asked.shots}-shot, draw {asked.draw}" if asked.shots else ""
     track = "" if asked.track == USUAL_TRACK else f", {asked.track}"
-    return f"{asked.method}{shots}{track}" if asked.adapts else "–"
+    setting = "" if asked.setting == USUAL_SETTING else f", {asked.setting}"
+    source = "" if asked.source is None else f", from {asked.source.name}"
+    return f"{asked.method}{shots}{track}{setting}{source}" if asked.adapts else "–"
 
 
 def _data(task: OpenedTask) -> list[str]:

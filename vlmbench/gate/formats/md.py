@@ -75,6 +75,7 @@ def _blocks(comparison: Comparison, rows: int, classes: int, samples: int) -> li
         _table(shown, several=figures.of_several_models(comparison)),
         *_lines(f"… and {len(tasks) - rows:,} more tasks" if len(tasks) > rows else ""),
         *_lines(*(f"- **{escape(names)}**: {escape(said)}" for names, said in sentences.paragraphs(comparison)[:rows])),
+        *_over_draws(comparison),
         *_lines(escape(" ".join(sentences.remedies(comparison)))),
         *_overridden(comparison),
         *(_details(task, classes, samples) for task in shown if _has_details(task, classes, samples)),
@@ -91,6 +92,12 @@ def _table(tasks: Sequence[TaskComparison], *, several: bool) -> str:
         head, rule = ["model", *head], ["---", *rule]
         rows = [[figures.models(task), *row] for task, row in zip(tasks, rows, strict=True)]
     return "\n".join([_line(head), _line(rule), *(_line(map(escape, row)) for row in rows)])
+
+
+def _over_draws(comparison: Comparison) -> Iterator[str]:
+    lines = sentences.of_draws(comparison)
+    if lines:
+        yield "\n".join(["**Over draws** of adapted models:", "", *(f"- {escape(line)}" for line in lines)])
 
 
 def _overridden(comparison: Comparison) -> Iterator[str]:

@@ -8,7 +8,7 @@ The survey is Zhang et al., arXiv 2304.00685.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vlmbench.asked import remarks_of
@@ -35,8 +35,12 @@ from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
 
 
 @dataclass
-class _Line:
-    """A row in the making: scores and data by the place of their question."""
+class Line:
+    """A row in the making: scores and data by the place of their question.
+
+    Attributes:
+        without: plain values of a row that has no number, and is shown all the same.
+    """
 
     name: str
     origin: Origin
@@ -47,22 +51,36 @@ class _Line:
     scores: dict[int, Score] = field(default_factory=dict)
     data: dict[int, dict[str, object]] = field(default_factory=dict)
     dates: dict[int, str] = field(default_factory=dict)
+    without: dict[str, object] = field(default_factory=dict)
 
 
-def survey_results_table(spec: SurveyTable, request: TableRequest) -> Table:
+MoreLines = Callable[[Sequence[Question], Sequence[Line], TableRequest], Sequence[Line]]
+"""From the columns, and the lines of published numbers, to lines that follow the measured ones. It may add notes to the
+published lines."""
+
+
+def no_more(questions: Sequence[Question], printed: Sequence[Line], request: TableRequest) -> Sequence[Line]:
+    """No lines."""
+    return ()
+
+
+def survey_results_table(spec: SurveyTable, request: TableRequest, more: MoreLines = no_more) -> Table:
     """One of the survey's tables: its rows as printed, then other published numbers, then measured numbers.
+
+    Records of adapted models are left to ``more``.
 
     Raises:
         UsageError: the view names a column that the table does not have.
     """
-    entries, view, facts = request.entries, request.view, request.facts
+    entries, view, facts = request.entries.zero_shot, request.view, request.facts
     questions = _questions(spec, entries, view)
     printed = [] if view.published == "none" else _published_lines(spec, questions, request)
     said = _say_once([line for line in printed if not line.notes])
     if said and spec.without_numbers:
         said.append(f"Rows of the survey without a number, left out here: {spec.without_numbers}")
     measured = _measured_lines(spec, questions, entries, view)
-    lines = [line for line in (*printed, *measured) if line.scores]
+    added = more(questions, printed, request)
+    lines = [line for line in (*printed, *measured, *added) if line.scores or line.without]
     used = [place for place in range(len(questions)) if any(place in line.scores for line in lines)]
     rows = [_row(line, used, facts) for line in lines]
     columns = [
@@ -105,7 +123,7 @@ def _unknown(rows: Sequence[TableRow]) -> frozenset[str]:
     )
 
 
-def _say_once(lines: Sequence[_Line]) -> list[str]:
+def _say_once(lines: Sequence[Line]) -> list[str]:
     """Notes that hold for all of the survey's rows, and their source. They are removed from the single numbers."""
     notes = shared(score for line in lines for score in line.scores.values())
     for line in lines:
@@ -126,13 +144,13 @@ def _questions(spec: SurveyTable, entries: Entries, view: TableView) -> list[Que
     return [q for q in every if view.wants_task(q.task) or any(view.wants_task(task) for task in q.also)]
 
 
-def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: TableRequest) -> list[_Line]:
+def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: TableRequest) -> list[Line]:
     """The survey's rows first, then rows of other sources: of the models that were run, or of all models."""
     view, facts = request.view, request.facts
     places = {(question.task, question.metric): place for place, question in enumerate(questions)}
     run = {record.model.name for record in request.entries.records}
-    own: dict[tuple[object, ...], _Line] = {}
-    others: dict[tuple[object, ...], _Line] = {}
+    own: dict[tuple[object, ...], Line] = {}
+    others: dict[tuple[object, ...], Line] = {}
     for found in request.published():
         place = places.get((found.task, found.metric))
         mine = found.table == spec.table
@@ -142,7 +160,7 @@ def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: 
             continue
         key = (found.model, found.table, tuple(sorted(found.variant.items())))
         name = facts.title(found.model) if mine else found.model
-        line = (own if mine else others).setdefault(key, _Line(name, "published", found.model, found.variant))
+        line = (own if mine else others).setdefault(key, Line(name, "published", found.model, found.variant))
         score = published_score(found, view)
         line.scores[place] = (
             replace(score, question=spec.table) if mine and not score.question and spec.own_protocols else score
@@ -154,13 +172,13 @@ def _published_lines(spec: SurveyTable, questions: Sequence[Question], request: 
     return [*own.values(), *others.values()]
 
 
-def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: Entries, view: TableView) -> list[_Line]:
+def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: Entries, view: TableView) -> list[Line]:
     """One line a model and way of running it. If two records belong into a cell, the later is shown."""
     places: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
         for task in (question.task, *question.also):
             places.setdefault(task, []).append(place)
-    lines: dict[tuple[object, ...], _Line] = {}
+    lines: dict[tuple[object, ...], Line] = {}
     for record in entries.records:
         if record.task.name not in places or not view.wants_model(*record.model.names):
             continue
@@ -170,7 +188,7 @@ def _measured_lines(spec: SurveyTable, questions: Sequence[Question], entries: E
         limit = record.run.limit
         key = (record.model.name, origin(record), limit, everywhere)
         line = lines.setdefault(
-            key, _Line(record.model.name, origin(record), record.model.name, info=record.model, notes=everywhere)
+            key, Line(record.model.name, origin(record), record.model.name, info=record.model, notes=everywhere)
         )
         for place in places[record.task.name]:
             if questions[place].metric in record.metrics and record.run.started >= line.dates.get(place, ""):
@@ -195,22 +213,23 @@ def _measured_cell(
     return replace(score, question=ZERO_SHOT if spec.table == "survey-9" else "measured")
 
 
-def _note_failure(lines: dict[tuple[object, ...], _Line], failure: Failure, places: Iterable[int]) -> None:
+def _note_failure(lines: dict[tuple[object, ...], Line], failure: Failure, places: Iterable[int]) -> None:
     """Note a pair that gave no number in the model's first line."""
     own = next((line for line in lines.values() if line.model == failure.model and line.origin == "measured"), None)
     if own is None:
-        own = lines.setdefault((failure.model,), _Line(failure.model, "measured", failure.model))
+        own = lines.setdefault((failure.model,), Line(failure.model, "measured", failure.model))
     for place in places:
         if place not in own.scores:
             own.scores[place] = failed_score(failure, notes=(f"{failure.task}: {failed_run(failure)}",))
             own.data[place] = failed_datum(failure)
 
 
-def _row(line: _Line, used: Sequence[int], facts: ModelFacts) -> TableRow:
+def _row(line: Line, used: Sequence[int], facts: ModelFacts) -> TableRow:
     missing = Score(None, origin=line.origin)
     cells: list[Cell] = [
         Label(line.name, notes=line.notes, origin=line.origin),
         *facts.row(line.model, variant=line.variant, info=line.info),
         *(line.scores.get(place, missing) for place in used),
     ]
-    return TableRow(cells, [line.data[place] for place in used if place in line.data])
+    data = [line.data[place] for place in used if place in line.data]
+    return TableRow(cells, data or ([line.without] if line.without else []))

@@ -121,6 +121,8 @@ def _columns(collected: Collected) -> dict[str, TaskHeading]:
     metrics: dict[str, list[str]] = defaultdict(list)
     for (_, task), pair in collected.pairs.items():
         records[task].extend(pair.records)
+    for task, adapted in collected.adapted.items():  # a task that only adapted models answered has a page, too
+        records[task].extend([] if records[task] else adapted)
     for number in collected.published:
         metrics[number.task].append(number.metric)
     found = [

@@ -75,7 +75,12 @@ class TaskLine:
 
 
 def build_site(
-    results: Path, output: Path, *, published: Sequence[Published] = (), title: str = DEFAULT_TITLE
+    results: Path,
+    output: Path,
+    *,
+    published: Sequence[Published] = (),
+    title: str = DEFAULT_TITLE,
+    few_shot: Path | None = None,
 ) -> Built:
     """Write the leaderboard of a results folder.
 
@@ -84,6 +89,7 @@ def build_site(
         output: the site's folder: new, empty, or of an earlier build.
         published: numbers to show beside those of the records.
         title: of every page.
+        few_shot: another results folder, whose records of adapted models are shown, too.
 
     Raises:
         UsageError: the output folder holds other files, or another build is writing it.
@@ -92,7 +98,7 @@ def build_site(
     scripts = assets()
     with site_folder(output) as folder:
         store = ResultStore(results)
-        collected = collect(store, published)
+        collected = collect(store, published, None if few_shot is None else ResultStore(few_shot))
         models = model_headings(collected)
         every = board(collected, models)
         pages = Pages(page_names(models), page_names(task.name for task in every.columns))

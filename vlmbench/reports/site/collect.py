@@ -10,7 +10,7 @@ from vlmbench.asked import remarks_of
 from vlmbench.cards import ModelCard, Suite, TaskCard
 from vlmbench.catalogue import known_tasks, model_cards, suites
 from vlmbench.records import Failure, Summary
-from vlmbench.reports.entries import Entries, gather, origin
+from vlmbench.reports.entries import Entries, gather, is_adapted, origin
 from vlmbench.reports.published import Published
 from vlmbench.store import ResultStore
 
@@ -38,6 +38,7 @@ class Collected:
         published: numbers from papers and model zoos.
         models: the cards of the models, by name. A model may have no card.
         tasks: the cards of the tasks, by name. A task may have no card.
+        adapted: records of adapted models, by task.
         suites: every suite.
         notes: which files were left out, and why.
     """
@@ -47,25 +48,36 @@ class Collected:
     published: Sequence[Published]
     models: Mapping[str, ModelCard]
     tasks: Mapping[str, TaskCard]
+    adapted: Mapping[str, Sequence[Summary]]
     suites: Sequence[Suite]
     notes: Sequence[str]
 
 
-def collect(store: ResultStore, published: Sequence[Published] = ()) -> Collected:
-    """Read a results folder, without the records' classes, and the cards of what is in it or published."""
+def collect(store: ResultStore, published: Sequence[Published] = (), few_shot: ResultStore | None = None) -> Collected:
+    """Read a results folder, without the records' classes, and the cards of what is in it or published.
+
+    Args:
+        few_shot: another results folder, whose records of adapted models are shown, too.
+    """
     entries = gather(store.summaries())
+    others = Entries() if few_shot is None else gather(few_shot.summaries())
     pairs = _pairs(entries)
     records_of: dict[str, list[Summary]] = defaultdict(list)
     for (model, _), pair in pairs.items():
         records_of[model].extend(pair.records)
+    adapted: dict[str, list[Summary]] = defaultdict(list)
+    for record in (*entries.records, *others.records):
+        if is_adapted(record):
+            adapted[record.task.name].append(record)
     names = {model for model, _ in pairs} | {number.model for number in published}
-    tasks = {task for _, task in pairs} | {number.task for number in published}
+    tasks = {task for _, task in pairs} | {number.task for number in published} | set(adapted)
     return Collected(
         pairs=pairs,
         records_of=records_of,
         published=published,
         models={card.name: card for card in model_cards() if card.name in names},
         tasks=_task_cards(tasks),
+        adapted=adapted,
         suites=suites(),
         # Other people read the pages, so they do not name folders of this machine.
         notes=[note.replace(f"{store.root}/", "") for note in entries.left_out],

@@ -1,4 +1,4 @@
-"""Makes the content of a task's page: the ranking with intervals, the dataset and the protocol.
+"""Makes the content of a task's page: the ranking with intervals, adapted models, the dataset and the protocol.
 
 The leaderboard has such a page for each task.
 """
@@ -18,6 +18,7 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.scores import remarks_on
 from vlmbench.reports.site.board import transfer, variant_text
 from vlmbench.reports.site.collect import Collected, ModelOnTask, deviation
+from vlmbench.reports.site.few_shot import FewShotPart, few_shot_parts
 from vlmbench.reports.site.headings import ModelHeading, TaskHeading
 from vlmbench.store import ResultStore
 
@@ -56,6 +57,7 @@ class TaskPage:
         unranked: published numbers that answer another question or have a known fault, and why.
         failures: pairs without an answer.
         datasets: the fingerprints of the data, with the models that read it, if there are several.
+        few_shot: adapted models, one part for each model and track.
     """
 
     heading: TaskHeading
@@ -66,6 +68,7 @@ class TaskPage:
     unranked: tuple[tuple[Published, str], ...]
     failures: tuple[Failure, ...]
     datasets: Mapping[str, tuple[str, ...]]
+    few_shot: tuple[FewShotPart, ...]
 
 
 def task_page(
@@ -88,6 +91,7 @@ def task_page(
         unranked=tuple((number, why) for number in numbers if (why := _outside(number, task))),
         failures=tuple(pair.failure for pair in pairs.values() if pair.failure),
         datasets=_datasets(ranked),
+        few_shot=few_shot_parts(collected.adapted.get(task.name, ())),
     )
 
 

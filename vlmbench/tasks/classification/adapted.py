@@ -1,5 +1,7 @@
 """The question to a model that a transfer method adapts: fit on a support set, then score the test images.
 
+The classes that are learnt are those of the task, half of them (:mod:`.halves`), or another task's (:mod:`.source`).
+
 The classification plugin makes one where the user names a method. A method is given the support set and the validation
 images of its track, and no other data: the test images are read after every choice is made.
 """
@@ -7,8 +9,8 @@ images of its track, and no other data: the test images are read after every cho
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,12 +20,13 @@ from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset
 from vlmbench.errors import VlmbenchError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.features.images.batch import ImageBatch
+from vlmbench.metrics.harmonic import HARMONIC, METRICS
 from vlmbench.models.base import Model, lacks_encoders
 from vlmbench.prompts import PromptSet
 from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import DrawPictures, Outcome, clip_protocol
+from vlmbench.tasks.classification.halves import Closed, Halves, closed_answers
 from vlmbench.tasks.classification.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
@@ -33,17 +36,48 @@ from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import (
     Classifier,
     FewShot,
-    FitsDraws,
+    ForClasses,
     StatesOptions,
     TransferMethod,
     lacks_needs,
+    learns_at_once,
     learns_from,
     other_models,
 )
-from vlmbench.transfer.encoded import encoded
 from vlmbench.transfer.fitting import Fit, fit_draws, zero_shot_of
 from vlmbench.transfer.inputs import inputs
+from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 from vlmbench.transfer.options import settle_options
+from vlmbench.transfer.other_classes import Learnt, SomeClasses, scores_new_classes
+
+
+@dataclass(frozen=True)
+class Classifiers:
+    """The classifier of all classes of a task; in the setting base-to-new, also of the base and of the new classes."""
+
+    whole: Classifier
+    halves: tuple[Classifier, Classifier] | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to the test images among all classes; in the setting base-to-new, also among each half."""
+
+    scored: Scored
+    closed: Closed | None = None
+
+
+@dataclass
+class Fits:
+    """What was learnt from some draws.
+
+    Attributes:
+        known: by :meth:`AdaptedQuestion._fit_key`.
+        apart: draws were learnt together once, and it failed. Each is then learnt alone.
+    """
+
+    known: dict[Hashable, Fit] = field(default_factory=dict)
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +86,8 @@ class AdaptedQuestion:
 
     Attributes:
         data: the support set of each draw; None: the method learns from no images.
+        learnt: the classes that are learnt.
+        halves: in the setting base-to-new, the halves of the classes.
     """
 
     card: TaskCard
@@ -61,6 +97,8 @@ class AdaptedQuestion:
     seed: int
     asked: TransferAsked
     data: SupportData | None
+    learnt: PromptSet
+    halves: Halves | None = None
     visuals: int = 0
 
     @property
@@ -108,12 +146,37 @@ class AdaptedQuestion:
         return {
             **self.prompts.protocol,
             "multi_label": False,
-            "metrics": list(self.card.metrics),
-            "main_metric": self.card.main_metric,
+            "metrics": [*(METRICS if self.halves else ()), *self._metric_names],
+            "main_metric": self.main_metric,
             **clip_protocol(self.dataset),
             "head": self.asked.method,
             "confidence": "softmax of logits",
             "method_options": self.settings,
+            **({"base_classes": self.halves.base} if self.halves else {}),
+            **self._source_protocol,
+        }
+
+    @property
+    def main_metric(self) -> str:
+        """H in the setting base-to-new, else the card's."""
+        return HARMONIC if self.halves else self.card.main_metric
+
+    @property
+    def _metric_names(self) -> list[str]:
+        """The metrics among all classes: the card's, and in the setting base-to-new the accuracy in any case."""
+        return list(dict.fromkeys([*(["acc1"] if self.halves else []), *self.card.metrics]))
+
+    @property
+    def _source_protocol(self) -> dict[str, Any]:
+        """The prompts that were learnt, and how the task's classes were found among them."""
+        if self.asked.source is None:
+            return {}
+        new = scores_new_classes(self.method, self.asked.options)
+        return {
+            "source_version": self.asked.source.version,
+            "source_classes": len(self.learnt.class_names),
+            "source_prompts_sha256": self.learnt.sha256,
+            "classes_scored": "from their prompts" if new else "by their names in the source",
         }
 
     def unsupported(self, model: Model) -> str | None:
@@ -126,22 +189,22 @@ class AdaptedQuestion:
         self._drawn.tell()
         with engine.timed("fit"):
             fit = self._fit(engine)
-        zero_shot = zero_shot_of(engine, self.prompts)
-        test = Chosen(self.dataset, self.indices)
-        start = self._scored(zero_shot, encoded(engine, test, all_of="").batches())
-        scored = self._scored(fit.fitted.classifier, inputs(engine, test, self.method, self.settings))
+        fitted = fit.fitted
+        start = self._answers(engine, self._zero_shot(engine), ZERO_SHOT)
+        answers = self._answers(engine, self._classifiers(engine, fitted.classifier, fitted.for_classes), self.method)
+        scored = answers.scored
         with engine.timed("metrics"):
-            metrics = metric_values(self.card.metrics, scored, self.seed)
+            metrics = self._metrics(answers)
             per_class = class_results(scored, self.prompts.class_names)
-            info = self._info(engine, fit, support, metric_values(self.card.metrics, start, self.seed))
-            if fit.fitted.last is not None:
-                ended = self._scored(fit.fitted.last, inputs(engine, test, self.method, self.settings))
-                last = metric_values(self.card.metrics, ended, self.seed)
-                info = info.model_copy(update={"last_step": values_of(last)})
+            info = self._info(engine, fit, support, self._metrics(start))
+            if fitted.last is not None:
+                last = self._classifiers(engine, fitted.last, fitted.last_for_classes)
+                ended = self._metrics(self._answers(engine, last, self.method))
+                info = info.model_copy(update={"last_step": values_of(ended)})
         return Outcome(
             metrics=metrics,
             per_class=per_class,
-            predictions=self._predictions(scored, start, engine),
+            predictions=self._predictions(answers, start, engine),
             contents=scored.contents,
             visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,
             other_contents={role: self._contents(engine, chosen) for role, chosen in self.other_data.items()},
@@ -150,56 +213,120 @@ class AdaptedQuestion:
                 role: [chosen.dataset.samples[index].id for index in chosen.indices]
                 for role, chosen in self.other_data.items()
             },
+            main_metric=self.main_metric,
         )
 
     def _fit(self, engine: FeatureEngine) -> Fit:
-        """Learn from this draw, and from the other draws of the run that are still to be asked, if the method can.
+        """Learn from this draw, and from the other draws of the run at the same time if the method can.
 
-        Draws that are learnt together are kept in the engine's memory until they are asked for.
+        Draws that are learnt together are kept in the engine's memory until they are asked for. What is learnt from
+        another task's data is kept for the next tasks, until another method, K, track or setting is asked for.
         """
-        asked, settings = self.asked, json.dumps(self.settings, sort_keys=True, default=str)
-        data = id(self.dataset), self.card.name, self.prompts_sha256
-        key = "fit", *data, asked.method, asked.shots, asked.track, settings
-        known: dict[int, Fit] = engine.memory.get(key) or engine.memory.put(key, {}, 0)
-        if self.asked.draw not in known:
-            at_once = isinstance(self.method, FitsDraws) and self.method.at_once
-            draws = sorted({self.asked.draw, *self.asked.together}) if at_once else [self.asked.draw]
+        place, group = self._place
+        kept: tuple[Hashable, Fits] | None = engine.memory.get(place)
+        fits = kept[1] if kept is not None and kept[0] == group else Fits()
+        key = self._fit_key(self.asked.draw)
+        if key not in fits.known:
+            together = self.asked.together if learns_at_once(self.method) and not fits.apart else ()
+            draws = sorted({self.asked.draw, *together})
             try:
-                known.update(zip(draws, self._fit_draws(engine, draws), strict=True))
+                fits.known.update(zip(map(self._fit_key, draws), self._fit_draws(engine, draws), strict=True))
             except VlmbenchError:
                 if len(draws) == 1:
                     raise
-                known[self.asked.draw] = self._fit_draws(engine, [self.asked.draw])[0]
-        return known.pop(self.asked.draw)
+                fits.apart = True
+                fits.known[key] = self._fit_draws(engine, [self.asked.draw])[0]
+        engine.memory.put(place, (group, fits), 0)  # after the features that it needed, so that these go first
+        return fits.known.pop(key) if self.asked.source is None else fits.known[key]
+
+    @property
+    def _place(self) -> tuple[Hashable, Hashable]:
+        """Where the memory keeps what was learnt, and what it must have been learnt with to be this question's."""
+        asked, source = self.asked, self.asked.source
+        settings = json.dumps(self.settings, sort_keys=True, default=str)
+        of_method = asked.method, asked.shots, asked.track, settings, self.learnt.sha256
+        if source is None:
+            return ("fit", id(self.dataset), self.card.name, asked.setting, *of_method), None
+        return "fits of another task's data", (source.name, of_method)
+
+    def _fit_key(self, draw: int) -> Hashable:
+        """The draw; of another task's data with the drawn images, which differ if one is a test image of this task."""
+        if self.asked.source is None:
+            return draw
+        support = self.support if draw == self.asked.draw else self._draw(draw).support
+        return draw, *(() if chosen is None else tuple(chosen.indices) for chosen in (support.train, support.val))
 
     def _fit_draws(self, engine: FeatureEngine, draws: Sequence[int]) -> list[Fit]:
         supports = [self._for_choices(self._draw(draw).support) for draw in draws]
-        return fit_draws(self.method, engine, supports, self.prompts, self.asked.options)
+        return fit_draws(self.method, engine, supports, self.learnt, self.asked.options)
 
     def _for_choices(self, support: FewShot) -> FewShot:
-        """The support set; in the leaky track, with the test images to choose settings with."""
-        leaky = self.asked.track == "leaky"
-        return replace(support, val=Chosen(self.dataset, self.indices)) if leaky else support
+        """The support set; in the leaky track, with the test images of the learnt classes to choose settings with."""
+        if self.asked.track != "leaky":
+            return support
+        indices = self.halves.split(self.dataset, self.indices)[0] if self.halves else self.indices
+        return replace(support, val=Chosen(self.dataset, indices))
 
-    def _scored(self, classifier: Classifier, batches: Iterable[ImageBatch]) -> Scored:
-        return score(
-            batches,
-            classifier,
+    def _classifiers(
+        self, engine: FeatureEngine, classifier: Classifier, for_classes: ForClasses | None
+    ) -> Classifiers:
+        """What was learnt, for all classes of the task and for its halves."""
+        learnt = Learnt(self.asked.method, self.learnt, classifier, for_classes)
+        halves = None
+        if self.halves is not None:
+            base, new = self.halves.prompts(self.prompts)
+            halves = learnt.of(engine, base), learnt.of(engine, new)
+        return Classifiers(learnt.of(engine, self.prompts), halves)
+
+    def _zero_shot(self, engine: FeatureEngine) -> Classifiers:
+        """Zero-shot with the task's prompts."""
+        whole = zero_shot_of(engine, self.prompts)
+        if self.halves is None:
+            return Classifiers(whole)
+        labels = tuple((label,) for label in range(self.halves.classes))
+        base, new = labels[: self.halves.base], labels[self.halves.base :]
+        return Classifiers(whole, (SomeClasses(whole, base), SomeClasses(whole, new)))
+
+    def _answers(self, engine: FeatureEngine, classifiers: Classifiers, method: TransferMethod) -> Answers:
+        """Score the test images among all classes, and in the setting base-to-new each half among its own."""
+        read = partial(inputs, engine, Chosen(self.dataset, self.indices), method, self.settings)
+        scored = score(
+            read(),
+            classifiers.whole,
             self.dataset,
             most=len(self.indices),
             num_classes=len(self.prompts.class_names),
             multi_label=False,
             keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
         )
+        if self.halves is None or classifiers.halves is None:
+            return Answers(scored)
+        of_half = partial(self.halves.batches, self.dataset)
+        batches = of_half(read(), new=False), of_half(read(), new=True)
+        return Answers(scored, closed_answers(self.halves, classifiers.halves, batches, self.dataset, scored))
+
+    def _metrics(self, answers: Answers) -> dict[str, MetricValue]:
+        """H and the halves' accuracies in the setting base-to-new, and the metrics among all classes."""
+        own = {} if answers.closed is None else answers.closed.metrics
+        return {**own, **metric_values(self._metric_names, answers.scored, self.seed)}
 
     def _contents(self, engine: FeatureEngine, chosen: Chosen) -> Mapping[int, str]:
         assert self.data is not None  # without support data there is no other role
         return self.data.contents(chosen)
 
-    def _predictions(self, scored: Scored, start: Scored, engine: FeatureEngine) -> pa.Table:
-        """As of classification, with the best class of zero-shot beside."""
+    def _predictions(self, answers: Answers, start: Answers, engine: FeatureEngine) -> pa.Table:
+        """As of classification, with the best class of zero-shot beside.
+
+        In the setting base-to-new there are columns with the best class of the sample's own half: ``closed``, and of
+        zero-shot ``zero_shot_closed``.
+        """
+        scored = answers.scored
         table = prediction_table(scored, self.dataset, own_scale=scored.logit_scale != engine.encoders.logit_scale)
-        return table.append_column("zero_shot", pa.array(start.top[:, 0], pa.int32()))
+        table = table.append_column("zero_shot", pa.array(start.scored.top[:, 0], pa.int32()))
+        for name, found in (("closed", answers.closed), ("zero_shot_closed", start.closed)):
+            if found is not None:
+                table = table.append_column(name, pa.array(found.predicted, pa.int32()))
+        return table
 
     def _info(
         self, engine: FeatureEngine, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]
@@ -213,6 +340,8 @@ class AdaptedQuestion:
             track=self.asked.track,
             shots=self.asked.shots,
             draw=self.asked.draw,
+            setting=self.asked.setting,
+            source=None if self.asked.source is None else self.asked.source.name,
             options={**self.settings, **fitted.settled, **fitted.chosen},
             chosen=dict(fitted.chosen),
             tried=fitted.tried,
@@ -224,6 +353,7 @@ class AdaptedQuestion:
                 fit_seconds=round(fit.seconds, 4),
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
+                peak_bytes=fit.peak_bytes,
                 image_passes=encoded_once * views + fitted.image_passes,
                 text_passes=prompts + fitted.text_passes,
                 test_image_passes=fitted.test_image_passes,

@@ -21,6 +21,7 @@ from vlmbench.answers.measured import (
 )
 from vlmbench.answers.rounding import Scores
 from vlmbench.metrics.classification import calibration_error_statistic, mean_per_class_recall_statistic
+from vlmbench.metrics.harmonic import HARMONIC, METRICS, NEW, harmonic_statistic, share_statistic
 from vlmbench.metrics.paired import class_mean_contributions
 from vlmbench.metrics.ranking import (
     class_average_precision_statistics,
@@ -31,7 +32,7 @@ from vlmbench.metrics.ranking import (
 from vlmbench.records import Summary
 from vlmbench.tasks.classification.inspected import inspected
 
-_COLUMNS = ("label", "labels", "top", "top_scores", "confidence", "scale", "scores")
+_COLUMNS = ("label", "labels", "top", "top_scores", "confidence", "scale", "scores", "closed")
 _ANSWERS = ("top", "confidence")
 _SCORES = (
     Scores("confidence", "probability"),
@@ -67,7 +68,24 @@ def measured(record: Summary, table: pa.Table, metric: str) -> Measured | None:
         return Measured(len(scores), make(scores, targets), scores, classes=lambda: _precisions(table))
     if metric == "roc_auc":
         return _roc_auc(record, table)
+    if metric in METRICS:
+        return _of_halves(record, table, metric)
     return None
+
+
+def _of_halves(record: Summary, table: pa.Table, metric: str) -> Measured | None:
+    """A metric of the setting base-to-new; None if the record is of another setting."""
+    base = record.task.protocol.get("base_classes")
+    if not isinstance(base, int):
+        return None
+    labels = _labels(table)
+    right: NDArray[np.bool_] = numbers(table, "closed").astype(np.int64) == labels
+    is_new = labels >= base
+    if metric == HARMONIC:
+        statistic = harmonic_statistic(right, is_new)
+    else:
+        statistic = share_statistic(right, is_new if metric == NEW else ~is_new)
+    return Measured(len(right), statistic, np.stack([right, is_new], axis=1))
 
 
 def hits(table: pa.Table, k: int) -> NDArray[np.bool_]:
@@ -167,8 +185,14 @@ def decisions(table: pa.Table) -> list[NDArray[np.int64]]:
     """The class with the highest score, and the rank of the true class among the kept classes.
 
     The order of two wrong classes with equal scores may differ between runs, so it is not compared. Baselines of older
-    versions lack the scores of the kept classes. For them, the whole order is compared.
+    versions lack the scores of the kept classes. For them, the whole order is compared. In the setting base-to-new, the
+    class with the highest score of the sample's own half is compared too.
     """
+    closed = [numbers(table, "closed").astype(np.int64)] if "closed" in table.column_names else []
+    return [*_decisions(table), *closed]
+
+
+def _decisions(table: pa.Table) -> list[NDArray[np.int64]]:
     top = _top(table)
     if "top_scores" not in table.column_names:
         return [top]

@@ -10,7 +10,6 @@ from typing import Any
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset, TargetKind
-from vlmbench.data.contents import ContentHashes
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
@@ -19,9 +18,11 @@ from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
 from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, SharedDatasets, TaskOptions, clip_protocol
 from vlmbench.tasks.classification.adapted import AdaptedQuestion, needs_support
+from vlmbench.tasks.classification.halves import Halves
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.classification.source import check_classes, source_prompts
 from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.base import FewShot, Reads
@@ -120,7 +121,8 @@ class Classification:
         """The train data too if a method learns from it, and the val data if the track uses it and the card has it."""
         if not needs_support(options.transfer):
             return ("test",)
-        with_val = options.transfer.track in ("few-shot-validation", "full-validation") and card.val
+        learnt_from = options.transfer.source or card
+        with_val = options.transfer.track in ("few-shot-validation", "full-validation") and learnt_from.val
         return ("test", "train", "val") if with_val else ("test", "train")
 
     def ask(self, card: TaskCard, datasets: Datasets, options: TaskOptions) -> ClassificationQuestion | AdaptedQuestion:
@@ -151,20 +153,42 @@ class Classification:
     def _adapted(
         self, card: TaskCard, datasets: Datasets, options: TaskOptions, prompts: PromptSet, indices: Sequence[int]
     ) -> AdaptedQuestion:
-        """The question to a model that a transfer method adapts. Draws that cannot be made are refused."""
-        data, dataset = None, datasets["test"]
-        if needs_support(options.transfer):
-            contents = datasets.contents if isinstance(datasets, SharedDatasets) else ContentHashes()
-            data = support_data(card, datasets, prompts.class_names, Chosen(dataset, indices), contents)
-            data.check(options.transfer)
+        """The question to a model that a transfer method adapts. What cannot be learnt or scored is refused."""
+        asked, dataset = options.transfer, datasets["test"]
+        learnt, halves = prompts, None
+        if asked.setting == "base-to-new":
+            halves = Halves.of(len(prompts.class_names), task=card.name)
+            halves.check(dataset, indices, task=card.name)
+            learnt, _ = halves.prompts(prompts)
+        elif asked.source is not None:
+            learnt = source_prompts(asked.source, datasets["train"], options)
+            check_classes(asked, card, learnt, prompts)
+        data = None
+        if needs_support(asked):
+            shared = datasets if isinstance(datasets, SharedDatasets) else SharedDatasets(datasets)
+            order = datasets["train" if asked.source else "test"].classes
+            data = shared.once(
+                ("support data", learnt.class_names, order),
+                lambda: support_data(
+                    asked.source or card,
+                    datasets,
+                    learnt.class_names,
+                    Chosen(dataset, range(len(dataset.samples))),
+                    shared.contents,
+                    order=order,
+                ),
+            )
+            data.check(asked)
         return AdaptedQuestion(
             card=card,
             dataset=dataset,
             indices=indices,
             prompts=prompts,
             seed=options.seed,
-            asked=options.transfer,
+            asked=asked,
             data=data,
+            learnt=learnt,
+            halves=halves,
             visuals=options.visuals,
         )
 

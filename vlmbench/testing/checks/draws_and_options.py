@@ -21,6 +21,7 @@ from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
 from vlmbench.testing.checks.features import apart
 from vlmbench.testing.conformance import Inspection
+from vlmbench.testing.toy_models import toy_model
 from vlmbench.transfer.base import (
     FewShot,
     FitsDraws,
@@ -31,6 +32,7 @@ from vlmbench.transfer.base import (
     TransferMethod,
     learns_from,
 )
+from vlmbench.transfer.other_classes import scores_new_classes
 
 _NO_OPTION = "an-option-that-no-method-has"
 
@@ -42,6 +44,12 @@ class _NanEngine(FeatureEngine):
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
         for batch in super().images(dataset, indices):
             yield replace(batch, features=torch.full_like(batch.features, float("nan")))
+
+
+def engine_of(model: VisionLanguageModel, kind: type[FeatureEngine] = FeatureEngine) -> FeatureEngine:
+    """A new engine. Every name of another model means a toy of its own."""
+    settings = EngineSettings(batch_size=8)
+    return kind(model, settings, others=lambda name: FeatureEngine(toy_model(seed=len(name)), settings))
 
 
 def check_options(inspection: Inspection, method: TransferMethod, fit: Callable[[Mapping[str, Any]], object]) -> None:
@@ -106,6 +114,42 @@ def check_draws(
             inspection.require(same, f"alone, draw {support.seed} chose {alone.chosen}, not {found.chosen}")
 
 
+def check_new_classes(
+    inspection: Inspection,
+    method: TransferMethod,
+    fitted: Callable[[], Fitted],
+    engine: FeatureEngine,
+    prompts: PromptSet,
+    options: Mapping[str, Any],
+    inputs: Tensor,
+    close: float,
+) -> None:
+    """Check that what was learnt makes the classifier of other classes; nothing if the method cannot score them.
+
+    Args:
+        fitted: learns from one draw of the classes of ``prompts``.
+        options: the settings that it learns with.
+    """
+    if not isinstance(method, FitsDraws) or not scores_new_classes(method, options):
+        return
+    with inspection.promise(
+        "What was learnt makes a classifier of new classes; of the learnt classes, it is the same classifier",
+        fix="Give Fitted.for_classes, which uses the prompts that it gets; or set scores_new_classes = False.",
+    ):
+        found = fitted()
+        inspection.require(found.for_classes is not None, "scores_new_classes is True, but for_classes is None")
+        if found.for_classes is None:
+            return
+        more = replace(prompts, class_names=(*(f"{name} two" for name in prompts.class_names), "another"))
+        logits = found.for_classes(engine, more).logits(inputs)
+        wanted = (len(inputs), len(more.class_names))
+        inspection.require(tuple(logits.shape) == wanted, f"the shape is {tuple(logits.shape)}, not {wanted}")
+        inspection.require(bool(torch.isfinite(logits).all()), "some logits of new classes are NaN or infinite")
+        own, again = found.classifier.logits(inputs), found.for_classes(engine, prompts).logits(inputs)
+        difference = apart(own, again) / max(1.0, float(own.abs().max()))
+        inspection.require(difference <= close, f"logits of the learnt classes differ by a share {difference:.3g}")
+
+
 def check_nan(
     inspection: Inspection,
     method: TransferMethod,
@@ -124,7 +168,7 @@ def check_nan(
         fix="Call vlmbench.transfer.features.check_finite on the features, and on the losses.",
     ):
         try:
-            classifier = method.fit(_NanEngine(model, EngineSettings(batch_size=8)), support, prompts, options)
+            classifier = method.fit(engine_of(model, _NanEngine), support, prompts, options)
         except TransferError:
             return
         finite = bool(torch.isfinite(classifier.logits(inputs)).all())

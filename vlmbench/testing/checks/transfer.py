@@ -13,11 +13,15 @@ import torch
 from torch import Tensor
 
 from vlmbench.data.base import Chosen, ImageDataset
-from vlmbench.features.engine import FeatureEngine
-from vlmbench.features.settings import EngineSettings
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
-from vlmbench.testing.checks.draws_and_options import check_draws, check_nan, check_options
+from vlmbench.testing.checks.draws_and_options import (
+    check_draws,
+    check_nan,
+    check_new_classes,
+    check_options,
+    engine_of,
+)
 from vlmbench.testing.checks.features import apart, different, stacked
 from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
 from vlmbench.testing.conformance import Conformance, Inspection
@@ -25,7 +29,18 @@ from vlmbench.testing.toy_data import ToyImages, toy_dataset
 from vlmbench.testing.toy_models import toy_model
 from vlmbench.testing.toy_parts import ToyPatches
 from vlmbench.transfer import METHODS
-from vlmbench.transfer.base import Classifier, FewShot, FitsDraws, Fitted, Reads, TransferMethod, lacks_needs
+from vlmbench.transfer.base import (
+    Classifier,
+    FewShot,
+    FitsDraws,
+    Fitted,
+    Reads,
+    StatesOptions,
+    TransferMethod,
+    lacks_needs,
+)
+from vlmbench.transfer.inputs import READERS
+from vlmbench.transfer.options import settle_options
 from vlmbench.wording import listed
 
 _SHOTS = 2
@@ -90,9 +105,9 @@ def _check_fit(
     weights, before = weights_of(model), process_state()
 
     def fit(support: FewShot) -> Classifier:
-        return method.fit(FeatureEngine(model, EngineSettings(batch_size=8)), support, prompts, options)
+        return method.fit(engine_of(model), support, prompts, options)
 
-    inputs = _inputs(method, model, dataset)
+    inputs = _inputs(method, model, dataset, options)
     if inputs is None:
         inspection.skip("It gives logits", f"this check has no input for a method that reads {method.reads}")
     classifiers, count = list[Classifier](), len(prompts.class_names)
@@ -119,6 +134,16 @@ def _check_fit(
         fit_draws = partial(_fit_draws, method, model, prompts, options)
         supports = [support, _support(dataset, shots, seed=1)]
         check_draws(inspection, method, fit_draws, supports, inputs, _CLOSE)
+        check_new_classes(
+            inspection,
+            method,
+            lambda: fit_draws([support])[0],
+            engine_of(model),
+            prompts,
+            options,
+            inputs,
+            _CLOSE,
+        )
         check_nan(inspection, method, model, support, prompts, options, inputs)
     check_options(inspection, method, partial(_fit_with, method, model, support, prompts))
     with inspection.promise(
@@ -142,7 +167,7 @@ def _fit_draws(
     supports: Sequence[FewShot],
 ) -> Sequence[Fitted]:
     assert isinstance(method, FitsDraws)  # check_draws asks no other
-    return method.fit_draws(FeatureEngine(model, EngineSettings(batch_size=8)), supports, prompts, options)
+    return method.fit_draws(engine_of(model), supports, prompts, options)
 
 
 def _fit_with(
@@ -152,7 +177,7 @@ def _fit_with(
     prompts: PromptSet,
     options: Mapping[str, Any],
 ) -> Classifier:
-    return method.fit(FeatureEngine(model, EngineSettings(batch_size=8)), support, prompts, options)
+    return method.fit(engine_of(model), support, prompts, options)
 
 
 def _check_logits(inspection: Inspection, classifier: Classifier, inputs: Tensor, count: int) -> None:
@@ -185,7 +210,7 @@ def _check_classes(
     ):
         turned = range(len(prompts.class_names))[::-1]
         names = tuple(prompts.class_names[label] for label in turned)
-        engine = FeatureEngine(model, EngineSettings(batch_size=8))
+        engine = engine_of(model)
         logits = method.fit(engine, support, prompts, options).logits(inputs)
         inspection.require(different(logits, 0) > 1, "all images have the same logits")
         inspection.require(different(logits.T, 0) > 1, "all classes have the same logits")
@@ -223,10 +248,22 @@ def _support(dataset: ImageDataset, shots: int, *, seed: int) -> FewShot:
     return FewShot(shots, Chosen(dataset, train), Chosen(dataset, val), seed)
 
 
-def _inputs(method: TransferMethod, model: VisionLanguageModel, dataset: ImageDataset) -> Tensor | None:
+def _inputs(
+    method: TransferMethod, model: VisionLanguageModel, dataset: ImageDataset, options: Mapping[str, Any]
+) -> Tensor | None:
     """The images in the form that the method reads; None if this check cannot make it."""
+    reader = READERS.get(method.reads)
+    if method.reads not in ("features", "pixels") and reader is not None:
+        known = (
+            settle_options(method.name, method.options, options).model_dump()
+            if isinstance(method, StatesOptions)
+            else options
+        )
+        batches = reader(engine_of(model), Chosen(dataset, range(8)), known)
+        rows = {index: row for batch in batches for index, row in zip(batch.indices, batch.features, strict=True)}
+        return torch.stack([rows[index] for index in range(8)])
     pictures = [PIL.Image.open(io.BytesIO(dataset.read(index))).convert("RGB") for index in range(8)]
     if method.reads == "features":
-        return FeatureEngine(model, EngineSettings(batch_size=8)).pixels(pictures)
+        return engine_of(model).pixels(pictures)
     pixels = [model.preprocess(picture) for picture in pictures]
     return stacked(pixels) if method.reads == "pixels" and isinstance(pixels[0], Tensor) else None  # type: ignore[return-value]

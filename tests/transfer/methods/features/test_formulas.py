@@ -80,9 +80,14 @@ def test_tip_adapter() -> None:
     close(logits(TIP_ADAPTER, data, options, asked())[0], literal)
 
 
-def _order(seed: int, count: int, batch: int, epochs: int) -> list[list[list[int]]]:
+def _order(seed: int, count: int, batch: int, epochs: int, *, whole: bool = False) -> list[list[list[int]]]:
+    """The batches of each epoch. With ``whole``, one that is too small is left out, unless it is the only one."""
     generator = torch.Generator().manual_seed(seed)
-    return [[part.tolist() for part in torch.randperm(count, generator=generator).split(batch)] for _ in range(epochs)]
+    found = []
+    for _ in range(epochs):
+        parts = [part.tolist() for part in torch.randperm(count, generator=generator).split(batch)]
+        found.append([part for part in parts if len(part) == batch] if whole and count >= batch else parts)
+    return found
 
 
 def _cross_entropy(rows: Tensor, labels: Tensor) -> Tensor:
@@ -114,8 +119,8 @@ def test_tip_adapter_f_with_adamw_written_out() -> None:
 def _sgd_head(data: FeatureData, start: Tensor, penalty: list[float], epochs: int, lr: float, batch: int) -> Tensor:
     """SGD with momentum 0.9, one epoch at 1e-5, then a cosine by epoch; the penalty of CLAP, or zeros."""
     images, labels, weights, speed = data.images[0, 0], data.labels[0], start.clone(), torch.zeros_like(start)
-    for number, epoch in enumerate(_order(0, C * K, batch, epochs)):
-        rate = 1e-5 if number < 1 else lr * 0.5 * (1 + math.cos(math.pi * number / epochs))
+    for number, epoch in enumerate(_order(0, C * K, batch, epochs, whole=True)):
+        rate = 1e-5 if number < 1 else lr * 0.5 * (1 + math.cos(math.pi * (number - 1) / epochs))
         for rows in epoch:
             leaf = weights.clone().requires_grad_()
             found = torch.stack(
@@ -153,7 +158,7 @@ def test_taskres_with_adam_written_out() -> None:
     residual = torch.zeros(C, D, dtype=torch.float64)
     first, second = torch.zeros_like(residual), torch.zeros_like(residual)
     for number, (rows,) in enumerate(_order(0, C * K, 12, 5)):
-        rate = 1e-5 if number < 1 else 0.01 * 0.5 * (1 + math.cos(math.pi * number / 5))
+        rate = 1e-5 if number < 1 else 0.01 * 0.5 * (1 + math.cos(math.pi * (number - 1) / 5))
         leaf = residual.clone().requires_grad_()
         found = 100 * images[rows] @ F.normalize(8.0 * data.texts + 0.5 * leaf, dim=1).T
         (gradient,) = torch.autograd.grad(_cross_entropy(found, labels[rows]), leaf)
@@ -176,7 +181,7 @@ def test_clip_adapter_with_sgd_written_out() -> None:
         return moved / moved.norm()
 
     for number, (rows,) in enumerate(_order(0, C * K, 12, 5)):
-        rate = 1e-5 if number < 1 else 0.1 * 0.5 * (1 + math.cos(math.pi * number / 5))
+        rate = 1e-5 if number < 1 else 0.1 * 0.5 * (1 + math.cos(math.pi * (number - 1) / 5))
         leaves = [weight.clone().requires_grad_() for weight in weights]
         found = torch.stack([100 * data.texts @ answer(images[n], *leaves) for n in rows])
         gradients = torch.autograd.grad(_cross_entropy(found, labels[rows]), leaves)
@@ -204,6 +209,18 @@ def test_gda() -> None:
     close(logits(GDA, data, options, f)[0], literal, 1e-6)
 
 
+def test_gda_learns_from_images_that_are_nearly_alike() -> None:
+    """Features of real models lie in a narrow cone. The covariance is small, and far above rounding."""
+    generator, classes, shots, width = torch.Generator().manual_seed(3), 60, 16, 32
+    centres = F.normalize(1 + 0.02 * torch.randn(classes, width, generator=generator), dim=-1)
+    labels = torch.arange(classes).repeat_interleave(shots)
+    images = F.normalize(centres[labels] + 0.002 * torch.randn(len(labels), width, generator=generator), dim=-1)
+    texts = F.normalize(torch.randn(classes, width, generator=generator), dim=-1)
+    data = FeatureData(images[None, None], labels[None], texts, texts[:, None], 100.0, (0,))
+    found = logits(GDA, data, GDA.options(alpha=1000.0), images)[0]
+    assert (found.argmax(1) == labels).float().mean() > 0.9
+
+
 def test_gda_with_one_image_a_class_is_zero_shot() -> None:
     data = made()
     one = replace(data, images=data.images[:, :, ::K], labels=data.labels[:, ::K])
@@ -224,10 +241,10 @@ def test_ape() -> None:
         own = x[kept] / x[kept].norm()
         for n in range(C * K):
             key, label = data.images[0, 0, n], int(data.labels[0, n])
-            chance = (key @ data.texts.T).softmax(0)
+            near, texts = key[kept] / key[kept].norm(), data.texts[:, kept]
+            chance = (near @ (texts / texts.norm(dim=1, keepdim=True)).T).softmax(0)
             one_hot = [float(c == label) for c in range(C)]
             doubt = sum(p * math.log2((p + 1e-6) / (float(q) + 1e-6)) for p, q in zip(one_hot, chance, strict=True))
-            near = key[kept] / key[kept].norm()
             row[label] += 2.0 * math.exp(-3.0 * (1 - float(own @ near))) * math.exp(0.2 * doubt)
         literal.append(row)
     close(logits(APE, data, options, f)[0], literal)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from literal_texts import literal_texts
 from torch import Tensor
 
 from vlmbench.api import load_model, load_task
@@ -70,19 +71,8 @@ def made(
 
 
 def library_texts(model: Any, contexts: Tensor) -> Tensor:
-    """(C, D): the library's modules on "CONTEXT NAME.", with the contexts (C, M, W), class by class."""
-    network, found = model.network, []
-    for name, context in zip(NAMES, contexts, strict=True):
-        ids = model._tokenizer([f"a photo of a {name.replace('_', ' ')}."])[0]
-        words = int(model._tokenizer(["a photo of a"])[0].argmax()) - 1
-        x = network.token_embedding(ids)
-        x = torch.cat([x[:1], context, x[1 + words :]])[: len(ids)]
-        end = int(ids.argmax()) - words + len(context)
-        x = network.ln_final(
-            network.transformer((x + network.positional_embedding[: len(x)])[None], attn_mask=network.attn_mask)
-        )
-        found.append(F.normalize(x[0, end] @ network.text_projection, dim=0))
-    return torch.stack(found)
+    """(C, D): see :func:`literal_texts`."""
+    return literal_texts(model, NAMES, contexts)
 
 
 def literal(

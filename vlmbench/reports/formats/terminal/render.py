@@ -18,6 +18,7 @@ from rich.style import Style
 from rich.text import Text
 
 from vlmbench.markup import printable
+from vlmbench.reports.formats.terminal.chart import LOOKS, chart_lines
 from vlmbench.reports.formats.terminal.layout import (
     Block,
     Piece,
@@ -47,6 +48,7 @@ _LOOKS = {
     "best published": Style(color="cyan", bold=True),
     "second published": Style(color="cyan", underline=True),
 }
+_STYLES = {look: Style.parse(style) for look, style in LOOKS.items()}
 _BAD_WORDS = frozenset(("failed", "unsupported"))
 _END = Segment.line()
 Line = list[tuple[str, Style]]
@@ -89,6 +91,10 @@ class TerminalTable:
             yield _END
         for line, style in foot:
             yield from _printed([(part, style) for part in [printable(line)]], console, options.max_width)
+        for chart in self.table.charts:
+            yield _END
+            for drawn in chart_lines(chart, options.max_width):
+                yield from _printed([(text, _STYLES[look]) for text, look in drawn])
 
     def _block(
         self,

@@ -92,6 +92,7 @@ class Calip:
     reads: Reads = "patches"
     scores_new_classes = True
     learns_from: LearnsFrom = "nothing"
+    at_once = False
     options: type[MethodOptions] = CalipOptions
 
     def fit(
@@ -130,7 +131,6 @@ class Calip:
             for_classes=lambda engine, prompts: replace(classifier, texts=text_features(engine, prompts)[0]),
             chosen=chosen,
             tried=len(list(product(*grid.values()))) if chosen else 1,
-            last=first if chosen else None,
             settled={"readout": readout},
         )
 

@@ -32,7 +32,9 @@ def learn(data: FeatureData, options: LinearHeadOptions, watch: Watch) -> Weight
         return cross_entropy(logits, rows_of(labels, batch)) + (strength * distance).mean(dim=1)
 
     begin = {"head": start.expand(data.draws, -1, -1)}
-    return train(begin, loss, options.recipe, images=images.shape[1], seeds=data.seeds, watch=watch)
+    return train(
+        begin, loss, options.recipe, images=data.images.shape[2], rows=images.shape[1], seeds=data.seeds, watch=watch
+    )
 
 
 METHOD = FeatureMethod(
@@ -43,5 +45,5 @@ METHOD = FeatureMethod(
     heads=heads,
     early={"lr": (0.1, 0.01, 0.001)},
     parameters=lambda data, options: data.texts.numel(),
-    steps=lambda data, options: options.recipe.steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe.steps(data.images.shape[2]),
 )

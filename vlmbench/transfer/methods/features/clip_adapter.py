@@ -35,7 +35,9 @@ class ClipAdapterOptions(MethodOptions):
     def recipe(self, shots: float) -> Recipe:
         """CoOp's: SGD, one epoch of warm-up at 1e-5, and a cosine by epoch."""
         epochs = self.epochs or coop_epochs(shots)
-        return Recipe("sgd", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
+        return Recipe(
+            "sgd", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
+        )
 
 
 def coop_epochs(shots: float) -> int:
@@ -95,7 +97,15 @@ def learn(data: FeatureData, options: ClipAdapterOptions, watch: Watch) -> Weigh
         return cross_entropy(options.scale * features @ data.texts.mT, rows_of(labels, batch))
 
     recipe = options.recipe(data.shots)
-    return train(start(data, options), loss, recipe, images=images.shape[1], seeds=data.seeds, watch=watch)
+    return train(
+        start(data, options),
+        loss,
+        recipe,
+        images=data.images.shape[2],
+        rows=images.shape[1],
+        seeds=data.seeds,
+        watch=watch,
+    )
 
 
 def heads(weights: Weights, data: FeatureData, options: ClipAdapterOptions) -> Sequence[Classifier]:
@@ -114,6 +124,6 @@ METHOD = FeatureMethod(
     heads=heads,
     early={"ratio": (0.2, 0.4, 0.6, 0.8)},
     parameters=lambda data, options: 2 * data.texts.shape[1] * max(1, data.texts.shape[1] // options.reduction),
-    steps=lambda data, options: options.recipe(data.shots).steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe(data.shots).steps(data.images.shape[2]),
     scores_new_classes=True,
 )

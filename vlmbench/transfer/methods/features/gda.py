@@ -20,6 +20,9 @@ from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
 from vlmbench.transfer.methods.features.nearest_mean import class_means
 from vlmbench.transfer.training import Weights, rows_of
 
+_NOTHING = 1e-12
+"""A trace of the covariance up to this is rounding: float32 tells features of unit length apart by about 1e-7."""
+
 
 class GdaOptions(MethodOptions):
     """The settings of GDA. Defaults: methods.csv, row "GDA (hard-to-beat baseline)"."""
@@ -64,7 +67,7 @@ def learn(data: FeatureData, options: GdaOptions, watch: Watch) -> Weights:
     # with S = scatter / (count - 1), the public code inverts (count - 1) S + tr(S) I
     trace = scatter.diagonal(dim1=-2, dim2=-1).sum(-1) / max(count - 1, 1)
     ridge = trace[:, None, None] * torch.eye(width, dtype=scatter.dtype)
-    known = trace > torch.finfo(torch.float32).eps * count
+    known = trace > _NOTHING
     safe = torch.where(known[:, None, None], scatter + ridge, torch.eye(width, dtype=scatter.dtype))
     weights = width * torch.linalg.solve(safe, means.mT).mT
     weights = weights * known[:, None, None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
 
 
 class KnnOptions(MethodOptions):
-    """The settings of k-NN."""
+    """The settings of k-NN. The temperature is the source's; its 200 neighbours are for whole data sets, here 5."""
 
     neighbours: int = Field(5, ge=1, le=10_000, description="how many nearest images vote; all if there are fewer")
     temperature: float = Field(0.07, gt=0, le=100, description="a vote weighs exp(cosine / temperature)")
@@ -30,11 +29,13 @@ class NeighbourClassifier:
 
     Attributes:
         keys: (N, D), unit length.
-        values: (N, C), one-hot.
+        labels: (N,): the class of each key.
+        classes: C.
     """
 
     keys: Tensor
-    values: Tensor
+    labels: Tensor
+    classes: int
     neighbours: int
     temperature: float
     scale: float = 1.0
@@ -43,19 +44,19 @@ class NeighbourClassifier:
         """(B, D) to (B, C), rows of sum 1."""
         nearest, places = (inputs @ self.keys.T).topk(min(self.neighbours, len(self.keys)), dim=1)
         votes = (nearest / self.temperature).softmax(dim=1)
-        return torch.einsum("bk,bkc->bc", votes, self.values[places])
+        return votes.new_zeros(len(inputs), self.classes).scatter_add(1, self.labels[places], votes)
 
 
 def learn(data: FeatureData, options: KnnOptions, watch: Watch) -> tuple[Tensor, Tensor]:
     """The support images and their classes."""
-    return data.flat, torch.nn.functional.one_hot(data.flat_labels, data.classes).to(data.images.dtype)
+    return data.flat, data.flat_labels
 
 
 def heads(learnt: tuple[Tensor, Tensor], data: FeatureData, options: KnnOptions) -> Sequence[Classifier]:
     """One classifier a draw."""
     return [
-        NeighbourClassifier(keys, values, options.neighbours, options.temperature)
-        for keys, values in zip(*learnt, strict=True)
+        NeighbourClassifier(keys, labels, data.classes, options.neighbours, options.temperature)
+        for keys, labels in zip(*learnt, strict=True)
     ]
 
 

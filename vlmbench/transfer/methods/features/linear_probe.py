@@ -1,7 +1,8 @@
 """Linear probe: multinomial logistic regression on image features, by L-BFGS. The texts are not used.
 
-Source: CLIP (Radford et al. 2021, section 3.2) and CoOp, lpclip/linear_probe.py, both with scikit-learn. Departure: the
-features have unit length here, so that the same C regularises more; ``length`` gives them another length.
+Source: CLIP (Radford et al. 2021, section 3.2) and CoOp, lpclip/linear_probe.py, both with scikit-learn. Departures:
+the features have unit length here, so that the same C regularises more (``length`` gives them another length); and
+validation compares CoOp's seven values of C, without the eight halvings that follow there.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from vlmbench.transfer.training import Weights
 
 
 class LinearProbeOptions(MethodOptions):
-    """The settings of the linear probe."""
+    """The settings of the linear probe.
+
+    Default of C: linear_probe.csv, "openai/CLIP README example". Others: methods.csv, row "Linear probe (CoOp lpclip)".
+    """
 
     c: float = Field(0.316, gt=0, le=1e9, description="inverse strength of the L2 penalty, as scikit-learn defines C")
     length: float = Field(1.0, gt=0, le=1000, description="length of the image features")
-    iterations: int = Field(1000, ge=1, le=100_000, description="most iterations of L-BFGS")
+    iterations: int = Field(1000, ge=1, le=100_000, description="most iterations of L-BFGS, converged or not")
     views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
 
 

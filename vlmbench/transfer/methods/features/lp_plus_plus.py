@@ -115,4 +115,5 @@ METHOD = FeatureMethod(
     heads=heads,
     parameters=lambda data, options: data.texts.numel() + 2 * data.classes,
     steps=lambda data, options: options.epochs,
+    last_of_equals=True,
 )

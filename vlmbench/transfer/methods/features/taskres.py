@@ -34,7 +34,9 @@ class TaskResOptions(MethodOptions):
     def recipe(self, shots: float) -> Recipe:
         """Adam, one epoch of warm-up at 1e-5, and a cosine by epoch."""
         epochs = self.epochs or (100 if shots <= 4 else 200)
-        return Recipe("adam", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1)
+        return Recipe(
+            "adam", self.lr, epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
+        )
 
 
 def moved(residuals: Tensor, data: FeatureData, options: TaskResOptions) -> Tensor:
@@ -52,7 +54,7 @@ def learn(data: FeatureData, options: TaskResOptions, watch: Watch) -> Weights:
 
     start = {"residuals": torch.zeros(data.draws, *data.texts.shape)}
     recipe = options.recipe(data.shots)
-    return train(start, loss, recipe, images=images.shape[1], seeds=data.seeds, watch=watch)
+    return train(start, loss, recipe, images=data.images.shape[2], rows=images.shape[1], seeds=data.seeds, watch=watch)
 
 
 def heads(weights: Weights, data: FeatureData, options: TaskResOptions) -> Sequence[Classifier]:
@@ -70,5 +72,5 @@ METHOD = FeatureMethod(
     heads=heads,
     early={"alpha": (0.1, 0.3, 0.5, 1.0)},
     parameters=lambda data, options: data.texts.numel(),
-    steps=lambda data, options: options.recipe(data.shots).steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe(data.shots).steps(data.images.shape[2]),
 )

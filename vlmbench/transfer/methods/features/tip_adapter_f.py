@@ -7,16 +7,12 @@ beta serves all data sets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from vlmbench.transfer.base import Classifier
 from vlmbench.transfer.features import FeatureData, FeatureMethod, Watch
-from vlmbench.transfer.methods.features.tip_adapter import GRID, CacheClassifier, TipAdapterOptions
+from vlmbench.transfer.methods.features.tip_adapter import GRID, TipAdapterOptions, Votes, first_keys, heads, votes_of
 from vlmbench.transfer.training import Recipe, Weights, cross_entropy, rows_of, train
 
 
@@ -35,8 +31,8 @@ class TipAdapterFOptions(TipAdapterOptions):
         )
 
 
-def learn(data: FeatureData, options: TipAdapterFOptions, watch: Watch) -> Weights:
-    """The trained keys: "keys", (R, N, D)."""
+def learn(data: FeatureData, options: TipAdapterFOptions, watch: Watch) -> tuple[Votes, ...]:
+    """The votes of the trained keys, of each draw."""
     images, labels = data.flat, data.flat_labels
     zero_shot = options.scale * data.flat @ data.texts.mT
 
@@ -47,16 +43,16 @@ def learn(data: FeatureData, options: TipAdapterFOptions, watch: Watch) -> Weigh
         votes = each.new_zeros(*each.shape[:2], data.classes).scatter_add(2, places, each)
         return cross_entropy(rows_of(zero_shot, batch) + options.alpha * votes, rows_of(labels, batch))
 
-    start = {"keys": F.normalize(data.images.mean(dim=1), dim=-1)}
-    return train(start, loss, options.recipe, images=images.shape[1], seeds=data.seeds, watch=watch)
-
-
-def heads(weights: Weights, data: FeatureData, options: TipAdapterFOptions) -> Sequence[Classifier]:
-    """One classifier a draw."""
-    return [
-        CacheClassifier(data.texts, keys, labels, options.alpha, options.beta, options.scale)
-        for keys, labels in zip(weights["keys"], data.labels, strict=True)
-    ]
+    learnt = train(
+        {"keys": first_keys(data)},
+        loss,
+        options.recipe,
+        images=data.images.shape[2],
+        rows=images.shape[1],
+        seeds=data.seeds,
+        watch=lambda step, now: watch(step, lambda: votes_of(now()["keys"], data)),
+    )
+    return votes_of(learnt["keys"], data)
 
 
 METHOD = FeatureMethod(
@@ -67,5 +63,5 @@ METHOD = FeatureMethod(
     heads=heads,
     late=GRID,
     parameters=lambda data, options: data.images.shape[2] * data.images.shape[3],
-    steps=lambda data, options: options.recipe.steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe.steps(data.images.shape[2]),
 )

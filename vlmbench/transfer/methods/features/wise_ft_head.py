@@ -38,5 +38,5 @@ METHOD = FeatureMethod(
     heads=heads,
     late={"alpha": tuple(step / 10 for step in range(11))},
     parameters=lambda data, options: data.texts.numel(),
-    steps=lambda data, options: options.recipe.steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe.steps(data.images.shape[2]),
 )

@@ -25,12 +25,14 @@ class LinearHeadOptions(MethodOptions):
     batch_size: int = Field(256, ge=1, le=100_000, description="images in one step")
     scale: float = Field(100.0, gt=0, le=1000, description="factor of the cosines")
     text_length: float = Field(1.0, gt=0, le=1000, description="length of the text features that training starts from")
-    views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
+    views: int = Field(
+        1, ge=1, le=100, description="views of each support image; an epoch takes some of them at random"
+    )
 
     @property
     def recipe(self) -> Recipe:
         """SGD with momentum, one epoch of warm-up, and a cosine by epoch."""
-        return Recipe("sgd", self.lr, self.epochs, self.batch_size, warmup=1)
+        return Recipe("sgd", self.lr, self.epochs, self.batch_size, warmup=1, whole_batches=True)
 
 
 def cosine_logits(weights: Tensor, images: Tensor, scale: float) -> Tensor:
@@ -47,7 +49,9 @@ def learn(data: FeatureData, options: LinearHeadOptions, watch: Watch) -> Weight
         return cross_entropy(logits, rows_of(labels, batch))
 
     start = {"head": (options.text_length * data.texts).expand(data.draws, -1, -1)}
-    return train(start, loss, options.recipe, images=images.shape[1], seeds=data.seeds, watch=watch)
+    return train(
+        start, loss, options.recipe, images=data.images.shape[2], rows=images.shape[1], seeds=data.seeds, watch=watch
+    )
 
 
 def heads(weights: Weights, data: FeatureData, options: LinearHeadOptions) -> Sequence[Classifier]:
@@ -63,5 +67,5 @@ METHOD = FeatureMethod(
     heads=heads,
     early={"lr": (0.1, 0.01, 0.001)},
     parameters=lambda data, options: data.texts.numel(),
-    steps=lambda data, options: options.recipe.steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe.steps(data.images.shape[2]),
 )

@@ -114,6 +114,7 @@ class Tpt:
     reads: Reads = "views"
     scores_new_classes = True
     learns_from: LearnsFrom = "nothing"
+    at_once = False
     options: type[MethodOptions] = TptOptions
 
     def fit(

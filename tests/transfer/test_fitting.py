@@ -1,0 +1,64 @@
+"""Fitting measures what learning costs: seconds and memory, together or draw by draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vlmbench.features.peak_memory import PeakMemory
+from vlmbench.transfer.base import FewShot, Fitted, LinearClassifier
+from vlmbench.transfer.fitting import fit_draws
+
+SIZE = 300 * 2**20
+HEAD = LinearClassifier(torch.eye(2), 1.0)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A method that uses memory while it learns, and gives it back."""
+
+    scores_new_classes: bool = False
+
+    def fit(self, *_: object) -> LinearClassifier:
+        torch.ones(SIZE, dtype=torch.uint8).sum()
+        return HEAD
+
+
+@dataclass(frozen=True)
+class Together:
+    """A method that learns from all draws at once."""
+
+    at_once: bool = True
+
+    def fit_draws(
+        self, engine: Any, supports: Sequence[FewShot], prompts: Any, options: Mapping[str, Any]
+    ) -> list[Fitted]:
+        return [Fitted(HEAD)] * len(supports)
+
+
+def fit(method: Any) -> list[Any]:
+    return fit_draws(method, None, [FewShot(seed=0), FewShot(seed=1)], None, {})  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of resident memory")
+def test_the_peak_is_that_of_learning_and_the_pair_s_peak_is_not_lost() -> None:
+    pair = PeakMemory("cpu")
+    calm = fit(Together())
+    if calm[0].peak_bytes is None:
+        pytest.skip("this system does not let a process reset its peak")
+    alone = fit(Alone())
+    assert [each.together for each in calm] == [2, 2] and [each.together for each in alone] == [1, 1]
+    assert alone[0].peak_bytes - calm[0].peak_bytes > SIZE * 0.9
+    whole = pair.peak()
+    assert whole is not None and whole >= alone[0].peak_bytes
+    assert fit(Together())[0].peak_bytes < whole
+
+
+def test_without_a_measurement_of_the_run_there_is_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlmbench.features.peak_memory._newest", None)
+    assert [each.peak_bytes for each in fit(Alone())] == [None, None]
