@@ -23,7 +23,7 @@ from vlmbench.records import Record
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.names import resolve_tasks
-from vlmbench.run.opened import open_task
+from vlmbench.run.opened import OpenedData, open_task
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.prepare import roles_left_out, wanted_tasks
 from vlmbench.store import read_record
@@ -181,10 +181,8 @@ def test_val_data_that_is_not_there_is_left_out_with_a_remark(folders: dict[str,
         (card,) = resolve_tasks([write_card(tmp_path / f"{name}.yaml", gone if name == "gone" else folders)])
         opened = open_task(card, Classification(), options, None, shared=shared)
         assert opened.problem is None and [remark.code for remark in opened.remarks] == expected
-    assert [list(data.datasets) for data in shared.values() if isinstance(data.datasets, SharedDatasets)] == [
-        ["test", "train", "val"],
-        ["test", "train"],
-    ]
+    roles = [list(data.datasets) for data in shared.values() if isinstance(data.datasets, SharedDatasets)]
+    assert roles == [["test", "train", "val"], ["test", "train"]]
     (card,) = resolve_tasks([write_card(tmp_path / "lost.yaml", {**folders, "train": tmp_path / "gone"})])
     assert isinstance(open_task(card, Classification(), options, None).problem, MissingDataError)
 

@@ -168,7 +168,7 @@ class Classification:
             shared = datasets if isinstance(datasets, SharedDatasets) else SharedDatasets(datasets)
             order = datasets["train" if asked.source else "test"].classes
             data = shared.once(
-                ("support data", learnt.class_names, order),
+                ("support data", tuple(learnt.class_names), None if order is None else tuple(order)),
                 lambda: support_data(
                     asked.source or card,
                     datasets,

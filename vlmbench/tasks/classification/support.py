@@ -97,9 +97,10 @@ class SupportData:
             self._checked.add(key)
 
     def draw(self, asked: TransferAsked) -> Drawn:
-        """The support set of a draw, the same for all methods. An image whose content is also a test image is passed over.
+        """The support set of a draw, the same for all methods.
 
-        Drawing starts anew without such images, so that the draw depends on its seed and the data alone.
+        An image whose content is also a test image is passed over. Drawing starts anew without such images, so that the
+        draw depends on its seed and the data alone.
 
         Raises:
             DataError: a class has no other image, or the val data has none.
@@ -117,10 +118,8 @@ class SupportData:
             found = draw_support(asked, train, val, self.class_names, task=self.task)
             assert found.train is not None
             learnt = {self.content(found.train.dataset, index) for index in found.train.indices}
-            double = [
-                index for index in found.train.indices if self.content(found.train.dataset, index) in self._of_test
-            ]
-            chosen = found.val
+            support, chosen = found.train, found.val
+            double = [index for index in support.indices if self.content(support.dataset, index) in self._of_test]
             double_val = (
                 []
                 if chosen is None
