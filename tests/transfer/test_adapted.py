@@ -187,6 +187,7 @@ def test_every_table_and_export_says_the_track(request_: RunRequest, track: Trac
     assert exported
     for row in exported:
         assert (row["transfer"], row["shots"], row["draw"], row["track"]) == ("tip-adapter", "2", "0", track)
+        assert (row["setting"], row["learnt_from"]) == ("all-classes", "")
         assert row["remarks"] == brief and "alpha" in json.loads(row["transfer_options"])
 
 

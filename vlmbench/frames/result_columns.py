@@ -317,6 +317,8 @@ OF_FAILURE: Mapping[str, Callable[[Failure], object]] = {
     "shots": lambda failure: failure.transfer and failure.transfer.shots,
     "draw": lambda failure: failure.transfer and failure.transfer.draw,
     "track": lambda failure: failure.transfer and failure.transfer.track,
+    "setting": lambda failure: failure.transfer and failure.transfer.setting,
+    "learnt_from": lambda failure: failure.transfer and failure.transfer.source,
     "status": lambda failure: failure.status,
     "reason": lambda failure: failure.message or failure.error,
     "origin": lambda failure: "measured",

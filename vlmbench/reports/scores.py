@@ -180,7 +180,10 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
 
 def _adapted_datum(how: TransferQuestion | None) -> dict[str, object]:
     """How the model was adapted, as plain values; nothing for zero-shot."""
-    return {} if how is None else {"transfer": how.method, "shots": how.shots, "draw": how.draw, "track": how.track}
+    if how is None:
+        return {}
+    said = {"transfer": how.method, "shots": how.shots, "draw": how.draw, "track": how.track, "setting": how.setting}
+    return {**said, "learnt_from": how.source}
 
 
 def published_datum(found: Published) -> dict[str, object]:
