@@ -46,6 +46,19 @@ def test_draws_of_each_method_are_joined(tmp_path: Path) -> None:
     assert each.ci95 == pytest.approx((each.gain - half, each.gain + half))
 
 
+def test_what_was_learnt_from_another_task_is_joined_apart(tmp_path: Path) -> None:
+    for name, texts in (("before", BEFORE), ("after", AFTER)):
+        made = [
+            make_adapted("gda", draw, hits(text), hits(START), **fields)
+            for fields in ({}, {"source": "other"})
+            for draw, text in enumerate(texts)
+        ]
+        put(ResultStore(tmp_path / name), *made)
+    found = compare(tmp_path / "before", tmp_path / "after")
+    assert [(each.learnt, each.draws) for each in found.over_draws] == [("", 3), ("learnt from other", 3)]
+    assert "with gda, 4-shot, no-validation, learnt from other: over 3 draws" in sentences.of_draws(found)[1]
+
+
 def test_people_read_one_sentence_for_each_method(tmp_path: Path) -> None:
     found = compare(*sides(tmp_path))
     said = sentences.of_draws(found)

@@ -13,6 +13,7 @@ import yaml
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import UnknownNameError, UsageError
+from vlmbench.gate.mismatches import mismatches
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions
 from vlmbench.run.execute import execute
@@ -87,6 +88,9 @@ def test_other_weights_under_the_same_name_are_another_run(request_: RunRequest)
     for results, seed in ((first, 7), (second, 8)):
         told = [r.record.transfer.other_weights for r in results if r.record and r.record.transfer]
         assert told == [{"changing:b": weights(seed)}] * 4
+    assert first[0].record and second[0].record
+    assert [found.field for found in mismatches(first[0].record, second[0].record)] == ["transfer.other_weights"]
+    assert not mismatches(first[0].record, first[0].record)
 
 
 def test_a_model_can_stand_beside_itself_and_is_loaded_once(request_: RunRequest) -> None:
@@ -103,7 +107,7 @@ def test_a_cache_holds_the_features_of_both(
     request_: RunRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "cache"))
-    cached = replace(request_, use_cache=True, models=("changing:a",))
+    cached = replace(request_, use_cache=True, models=("changing:a", "changing:b"))
     first = carried_out(cached, "changing:b")
     again = carried_out(replace(cached, results=tmp_path / "again"), "changing:b")
     for one, other in zip(first, again, strict=True):

@@ -41,7 +41,7 @@ def make_adapted(
         cost: fields of the cost.
         info: fields of the record's part on transfer.
     """
-    name = f"{model}/{task}/{method}/{track}/{shots}/{draw}"
+    name = f"{model}/{task}/{method}/{track}/{shots}/{draw}{info or ''}"
     id = sha256(name.encode()).hexdigest()[:16]
     rows = [sha256(bytes([row])).hexdigest() for row in range(len(right))]
     table = pa.table(

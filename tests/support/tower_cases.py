@@ -58,13 +58,19 @@ def learnt(method: ImagedMethod[Any], data: ImagedData, **options: Any) -> Mappi
     return method.learn(data, PIXELS, LABELS, method.options(epochs=EPOCHS, batch_size=BATCH, **options))
 
 
-def batches(epochs: int) -> list[list[tuple[Tensor, Tensor]]]:
-    """For each epoch its batches of pixels and labels: each image once, with a view at random."""
+def batches(epochs: int, *, whole: bool = False) -> list[list[tuple[Tensor, Tensor]]]:
+    """For each epoch its batches of pixels and labels: each image once, with a view at random.
+
+    Args:
+        whole: an incomplete batch is left out, as Dassl's loaders do.
+    """
     order, seen = (torch.Generator().manual_seed(SEED) for _ in range(2))
     found = []
     for _ in range(epochs):
         found.append([])
         for rows in torch.randperm(6, generator=order).split(BATCH):
+            if whole and len(rows) < BATCH:
+                continue
             views = torch.randint(2, rows.shape, generator=seen)
             found[-1].append((PIXELS.numbers[views, rows], LABELS[rows]))
     return found
@@ -79,11 +85,11 @@ def zero_shot(model: Any, data: ImagedData) -> Tensor:
 def by_sgd(
     start: Mapping[str, Tensor], loss_of: Callable[[Mapping[str, Tensor], Tensor, Tensor], Tensor], lr: float
 ) -> list[dict[str, Tensor]]:
-    """SGD with momentum and weight decay, a warm-up epoch and a cosine by epoch: the weights after each epoch."""
+    """Dassl's SGD with momentum, weight decay, a warm-up epoch and a cosine by epoch: the weights after each epoch."""
     weights, velocity = dict(start), {name: torch.zeros_like(value) for name, value in start.items()}
     after = []
-    for epoch, pairs in enumerate(batches(EPOCHS)):
-        rate = 1e-5 if epoch == 0 else lr * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2
+    for epoch, pairs in enumerate(batches(EPOCHS, whole=True)):
+        rate = 1e-5 if epoch == 0 else lr * (1 + math.cos(math.pi * (epoch - 1) / EPOCHS)) / 2
         for pixels, labels in pairs:
             own = {name: value.clone().requires_grad_() for name, value in weights.items()}
             gradients = torch.autograd.grad(loss_of(own, pixels, labels), list(own.values()))

@@ -23,9 +23,9 @@ from vlmbench.errors import UsageError
 from vlmbench.gate.record_pairs import pair_entries
 from vlmbench.gate.sides import side_at
 from vlmbench.interchange.exporters.csv import tidy_csv
-from vlmbench.records import Summary
+from vlmbench.records import MetricValue, Summary
 from vlmbench.reports.cells import plain
-from vlmbench.reports.curves import curves_of, interval_of_mean
+from vlmbench.reports.curves import curves_of
 from vlmbench.reports.entries import gather
 from vlmbench.reports.registry import TableRequest, make_table
 from vlmbench.reports.site.collect import collect
@@ -219,9 +219,34 @@ def test_a_curve_has_means_starts_and_an_interval_of_draws_and_samples(request_:
     assert curve.zero_shot is not None
 
 
-def test_an_interval_without_spread_is_that_of_the_samples() -> None:
-    low, high = interval_of_mean([0.5, 0.5, 0.5], 100)
-    assert (low, high) == pytest.approx((0.5 - 1.959964 * 0.05, 0.5 + 1.959964 * 0.05))
+def test_the_interval_of_one_draw_is_the_records_own(request_: RunRequest) -> None:
+    (result,) = carried_out(request_, *asked("nearest-mean", draws=(0,)))
+    assert result.record is not None
+    (curve,) = curves_of([result.record])
+    assert curve.points[0].interval == result.record.main.ci95
+
+
+def test_draws_without_spread_have_the_interval_of_the_samples_even_at_1(request_: RunRequest) -> None:
+    results = carried_out(request_, *asked("nearest-mean", draws=(0, 1, 2)))
+    records = [result.record for result in results if result.record is not None]
+    perfect = MetricValue(value=1.0, ci95=(0.757, 1.0), n=12)
+    (curve,) = curves_of(record.model_copy(update={"metrics": {record.main_metric: perfect}}) for record in records)
+    assert curve.points[0].interval == pytest.approx((0.757, 1.0))
+
+
+def test_records_of_other_settings_or_samples_are_other_curves(request_: RunRequest) -> None:
+    for alpha, limit in ((1.0, None), (0.0, None), (1.0, 5)):
+        transfers = every_transfer(["gda"], [2], [0, 1], track="no-validation", options={"alpha": alpha})
+        carried_out(replace(request_, options=replace(request_.options, limit=limit)), *transfers)
+    assert request_.results is not None
+    curves = curves_of(ResultStore(request_.results).summaries())
+    assert [len(curve.points[0].values) for curve in curves] == [2, 2, 2]
+    assert sorted(curve.detail.split(", data")[0] for curve in curves) == [
+        "alpha=0.0, 12 samples", "alpha=1.0, 12 samples", "alpha=1.0, 5 samples",
+    ]  # fmt: skip
+    assert len({curve.named for curve in curves}) == 3
+    (some,) = (curve for curve in curves if "5 samples" in curve.detail)
+    assert some.points[0].unranked and not any(c.points[0].unranked for c in curves if c is not some)
 
 
 def every(

@@ -38,8 +38,8 @@ from vlmbench.transfer.imaged import ImagedData, ImagedMethod, ImagedOptions, wi
 from vlmbench.transfer.training import Recipe, Weights
 
 NAMES = [name for name in METHODS if isinstance(METHODS.get(name), ImagedMethod)]
-WITH_PROMPTS = [name for name in NAMES if getattr(METHODS.get(name), "changes_tokens", False)]
-QUICK = {"epochs": 2, "batch_size": 4, "views": 2}
+OF_TRANSFORMERS = ["clip-lora", "maple", "promptsrc", "vpt"]
+QUICK = {"epochs": 2, "batch_size": 3, "views": 2}
 SPEC = [SourceSpec(kind="imagefolder", location="memory")]
 CARD = TaskCard(name="t", sources=SPEC, train=SPEC, val=SPEC)
 COLOURS = ((180, 90, 90), (90, 180, 90), (90, 90, 180))
@@ -120,8 +120,8 @@ def test_new_classes_are_scored_with_what_was_learnt(name: str, model: Any) -> N
 
 
 def test_validation_chooses_the_epoch_and_the_late_setting(model: Any) -> None:
-    """By hand: each epoch and alpha on the validation images; the first of the best is taken."""
-    method, options = method_of("wise-ft"), {**QUICK, "epochs": 3, "lr": 0.02, "views": 1}
+    """By hand: each epoch on the validation images with alpha 0.5, then each alpha. The first of the best is taken."""
+    method, options = method_of("wise-ft"), {**QUICK, "epochs": 3, "lr": 0.05, "views": 1}
     asked = support(0, val=True)
     engine = WithoutFeatures(model, EngineSettings(batch_size=4))
     (fitted,) = method.fit_draws(engine, [asked], PROMPTS, options)
@@ -129,14 +129,16 @@ def test_validation_chooses_the_epoch_and_the_late_setting(model: Any) -> None:
     assert asked.val is not None
     pixels = torch.stack([model.preprocess(picture(asked.val.dataset, index)) for index in asked.val.indices])
     labels = torch.tensor([DATA["val"].samples[index].target for index in asked.val.indices])
-    table = {
-        (step, alpha): int((head.logits(pixels).argmax(1) == labels).sum())
-        for step, weights in learnt.items()
-        for alpha in (place / 10 for place in range(11))
-        for head in [method.head(weights, data, method.options(**options, alpha=alpha))]
-    }
-    step, alpha = max(table, key=table.__getitem__)
-    assert len(set(table.values())) > 1, "the settings differ"
+
+    def right(weights: Weights, alpha: float) -> int:
+        head = method.head(weights, data, method.options(**options, alpha=alpha))
+        return int((head.logits(pixels).argmax(1) == labels).sum())
+
+    steps = {step: right(weights, 0.5) for step, weights in learnt.items()}
+    step = max(steps, key=steps.__getitem__)
+    alphas = {place / 10: right(learnt[step], place / 10) for place in range(11)}
+    alpha = max(alphas, key=alphas.__getitem__)
+    assert len(set(steps.values())) > 1 and len(set(alphas.values())) > 1, "the settings differ"
     assert (fitted.step or 6, fitted.chosen, fitted.tried) == (step, {"alpha": alpha}, 11)
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     best = method.head(learnt[step], data, method.options(**options, alpha=alpha))
@@ -188,7 +190,8 @@ def test_with_validation_a_mean_over_epochs_is_that_of_the_epochs_so_far(model: 
 def test_the_record_says_what_it_cost(name: str, track: Track, model: Any) -> None:
     info = answer(model, TransferAsked(name, 2, 0, track, QUICK)).transfer
     assert info is not None and info.steps == 4
-    heads = info.tried * info.steps // 2 if track == "few-shot-validation" else 0
+    late = info.tried if info.tried > 1 else 0
+    heads = QUICK["epochs"] + late if track == "few-shot-validation" else 0
     with_frozen = 2 if name == "promptsrc" else 1
     measured = 3
     assert info.cost.image_passes == measured + 2 * 6 * with_frozen + heads * 6
@@ -196,6 +199,25 @@ def test_the_record_says_what_it_cost(name: str, track: Track, model: Any) -> No
     texts = 3 * (info.steps + heads + at_the_end) if TunableTowers in method_of(name).needs else 0
     assert info.cost.text_passes == 3 + texts, "one prompt a class, and the texts of each step and head"
     assert info.cost.parameters > 0 and info.options["views"] == 2
+
+
+@pytest.mark.parametrize("epochs, compared", [(50, 50), (90, 45), (101, 41)])
+def test_at_most_50_steps_are_compared_on_validation_images(epochs: int, compared: int, model: Any) -> None:
+    """An epoch has 2 steps. Of 202 steps, the first end of an epoch after each 5th is compared, and the last."""
+    options = {**QUICK, "epochs": epochs, "encoder": "text"}
+    info = answer(model, TransferAsked("clip-lora", 2, 0, "few-shot-validation", options)).transfer
+    assert info is not None and info.steps == 2 * epochs
+    at_the_end = 1 if info.step is None else 2
+    assert info.cost.text_passes == 3 + 3 * (info.steps + compared + at_the_end)
+
+
+@pytest.mark.parametrize(
+    "name, options", [("vpt", {"tokens": 0}), ("clip-lora", {"lr": 1e-12}), ("clip-lora", {"iterations": 1, "rank": 1})]
+)
+def test_what_learns_nothing_answers_as_zero_shot(name: str, options: dict[str, Any], model: Any) -> None:
+    """After one step of CLIP-LoRA, the second matrices have moved, but hardly."""
+    table = answer(model, TransferAsked(name, 2, 0, "no-validation", {**QUICK, **options})).predictions
+    assert [top[0] for top in table["top"].to_pylist()] == table["zero_shot"].to_pylist()
 
 
 def test_wise_ft_without_trained_weights_answers_as_zero_shot(model: Any) -> None:
@@ -206,9 +228,10 @@ def test_wise_ft_without_trained_weights_answers_as_zero_shot(model: Any) -> Non
     assert trained.predictions["top"].to_pylist() != table["top"].to_pylist()
 
 
-def test_training_makes_few_shots_better(model: Any) -> None:
+@pytest.mark.parametrize("name, lr", [("full-ft", 1e-3), ("vpt", 0.1), ("clip-lora", 0.02)])
+def test_training_makes_few_shots_better(name: str, lr: float, model: Any) -> None:
     """The classes differ in colour, which a random tower shows, and random texts do not name."""
-    outcome = answer(model, TransferAsked("full-ft", 4, 0, "no-validation", {"epochs": 20, "lr": 1e-3, "views": 1}))
+    outcome = answer(model, TransferAsked(name, 4, 0, "no-validation", {"epochs": 20, "lr": lr, "views": 1}))
     assert outcome.transfer is not None
     start = outcome.transfer.zero_shot["acc1"]
     assert start is not None and start < 0.5 and outcome.metrics["acc1"].value > 0.8  # type: ignore[operator]
@@ -226,11 +249,13 @@ def test_a_model_without_the_capability_is_refused(name: str) -> None:
 def test_a_resnet_is_refused_where_tokens_are_needed(name: str) -> None:
     resnet = load_model("demo-clip")
     reason = lacks_needs(METHODS.get(name), resnet)
-    assert (reason is None) == (name not in WITH_PROMPTS)
+    assert (reason is None) == (name not in OF_TRANSFORMERS)
     if reason is not None:
         assert "needs a vision transformer as image tower" in reason and "--transfer NAME" in reason
         with pytest.raises(TransferError, match="vision transformer"):
             method_of(name).fit(FeatureEngine(resnet, EngineSettings()), support(0), PROMPTS, QUICK)
+    if name == "clip-lora":
+        assert lacks_needs(METHODS.get(name), resnet, {"encoder": "text"}) is None
 
 
 @pytest.mark.parametrize("name", ["vp", "full-ft"])

@@ -180,7 +180,7 @@ def test_zero_shot_has_no_source(request_: RunRequest, methods: tuple[str, ...])
         ("same.yaml", UsageError, "--learn-from names 'same', which is the task itself"),
         ("nowhere", UnknownNameError, "unknown task or suite 'nowhere'"),
         ("demo", UsageError, "--learn-from 'demo' means 8 tasks; name one task"),
-        ("demo-digits", UsageError, "--learn-from demo-digits: the task names no train data"),
+        ("demo-photos", UsageError, "--learn-from demo-photos: the task names no train data"),
         ("demo-detection", UsageError, "--learn-from demo-detection: it is a detection task"),
         ("demo-objects", UsageError, "--learn-from demo-objects: it is multi-label"),
     ],

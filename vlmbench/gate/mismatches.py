@@ -115,6 +115,10 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             yield mismatch("protocol", f"task.protocol.{name}", old.get(name, "–"), new.get(name, "–"))
+    beside, others = (record.transfer.other_weights if record.transfer else {} for record in (baseline, candidate))
+    if beside != others:
+        meaning = "The method used a second model, whose weights differ. Run both with the same second model."
+        yield mismatch("protocol", "transfer.other_weights", beside, others, meaning)
     if precision_class(baseline.run.precision) != precision_class(candidate.run.precision):
         yield mismatch("precision", "run.precision", baseline.run.precision, candidate.run.precision)
     if metric is None and baseline.main_metric != candidate.main_metric:

@@ -185,6 +185,8 @@ class OverDraws(_Part):
     candidate_model: str
     method: str
     track: str
+    learnt: str = ""
+    """Which classes were learnt: "base-to-new" or "learnt from TASK"; empty: all of the task itself."""
     shots: int
     metric: str
     unit: Literal["fraction", "rank"] = "fraction"

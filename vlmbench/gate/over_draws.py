@@ -13,17 +13,17 @@ from vlmbench.gate.outcome import OverDraws
 from vlmbench.metrics.difference import Difference
 from vlmbench.metrics.draws import NORMAL, interval_of_differences
 
-_Key = tuple[str, str, str, str, str, int, str]
+_Key = tuple[str, str, str, str, str, str, int, str]
 
 
 def over_draws(found: Iterable[Evidence]) -> list[OverDraws]:
-    """One for each task, model, method, track and number of shots; zero-shot tasks are left out."""
+    """One for each task, model, method, track, setting and number of shots; zero-shot tasks are left out."""
     groups: dict[_Key, list[Evidence]] = {}
     for evidence in found:
         how, record = evidence.baseline.transfer, evidence.baseline
         if how is not None:
             models = record.model.name, evidence.candidate.model.name
-            key = (record.task.name, *models, how.method, how.track, how.shots, evidence.metric)
+            key = (record.task.name, *models, how.method, how.track, how.learnt, how.shots, evidence.metric)
             groups.setdefault(key, []).append(evidence)
     return [_joined(key, groups[key]) for key in sorted(groups)]
 
@@ -42,13 +42,14 @@ def _joined(key: _Key, draws: list[Evidence]) -> OverDraws:
     halves = [_half(evidence.difference) for evidence in draws]
     known = [half for half in halves if half is not None]
     error = mean(known) / NORMAL if len(known) == len(halves) else None
-    task, baseline_model, candidate_model, method, track, shots, metric = key
+    task, baseline_model, candidate_model, method, track, learnt, shots, metric = key
     return OverDraws(
         task=task,
         baseline_model=baseline_model,
         candidate_model=candidate_model,
         method=method,
         track=track,
+        learnt=learnt,
         shots=shots,
         metric=metric,
         unit=draws[0].unit,

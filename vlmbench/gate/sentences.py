@@ -68,7 +68,8 @@ def _of_draws(each: OverDraws) -> str:
         return f"{round(shown, 2) + 0.0:+.2f}".replace("-", "−")
 
     low, high = map(signed, each.ci95 or (each.gain, each.gain))
-    name = f"{each.task} with {each.method}, {each.shots}-shot, {each.track}"
+    learnt = f", {each.learnt}" if each.learnt else ""
+    name = f"{each.task} with {each.method}, {each.shots}-shot, {each.track}{learnt}"
     several = (
         each.baseline_model
         if each.baseline_model == each.candidate_model

@@ -19,7 +19,8 @@ class TransferCost(Part):
     """What it cost to adapt a model."""
 
     fit_seconds: FiniteNumber
-    """Wall-clock seconds to learn, with features that were not cached. Draws learnt together share the time equally."""
+    """Wall-clock seconds to learn, without reading and encoding images and prompts, which all methods share. Draws that
+    are learnt together share the time equally."""
     drawn_together: Count = 1
     """How many draws were learnt together."""
     parameters: Count = 0
@@ -69,21 +70,24 @@ class TransferQuestion(Part):
     def brief(self) -> str:
         """It in a few words, for tables. A track is named unless it is the usual one, which chooses nothing."""
         track = "" if self.track == USUAL_TRACK else f", {self.track}"
-        return f"transfer {self.method}{self._shots}{track}{self._classes}"
+        return f"transfer {self.method}{self._shots}{track}{self._learnt}"
 
     def named(self, task: str) -> str:
         """The name of the whole question: the task, with the method, shots, draw, track and setting."""
-        return f"{task} with {self.method}{self._shots}, {self.track}{self._classes}"
+        return f"{task} with {self.method}{self._shots}, {self.track}{self._learnt}"
 
     @property
     def _shots(self) -> str:
         return f", {self.shots}-shot, draw {self.draw}" if self.shots else ""
 
     @property
-    def _classes(self) -> str:
-        """Which classes are learnt, unless it is all classes of the task itself."""
-        setting = "" if self.setting == USUAL_SETTING else f", {self.setting}"
-        return setting if self.source is None else f"{setting}, learnt from {self.source}"
+    def _learnt(self) -> str:
+        return f", {self.learnt}" if self.learnt else ""
+
+    @property
+    def learnt(self) -> str:
+        """Which classes were learnt, in words: "base-to-new" or "learnt from TASK"; empty: all of the task itself."""
+        return f"learnt from {self.source}" if self.source else "" if self.setting == USUAL_SETTING else self.setting
 
 
 class TransferInfo(TransferQuestion):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
+from vlmbench.metrics.draws import half_of_draws
 from vlmbench.metrics.harmonic import harmonic_interval, harmonic_mean
 from vlmbench.records import MetricValue, Summary
 
@@ -47,14 +48,12 @@ def mean_over_draws(metrics: Sequence[MetricValue]) -> Mean | None:
     >>> [round(number, 3) for number in (found.value, *found.interval)]
     [0.5, 0.232, 0.768]
     """
-    from scipy.stats import t  # takes a third of a second, which tables without draws need not wait for
-
     known = [metric for metric in metrics if metric.value is not None]
     values = [metric.value for metric in known if metric.value is not None]
     if not values:
         return None
-    centre, count = mean(values), len(values)
-    of_draws = float(t.ppf(0.975, count - 1)) * stdev(values) / math.sqrt(count) if count > 1 else 0.0
+    centre = mean(values)
+    of_draws = half_of_draws(values)
     ends = [
         (value - metric.ci95[0], metric.ci95[1] - value)
         for value, metric in zip(values, known, strict=True)

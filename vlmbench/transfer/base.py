@@ -206,8 +206,8 @@ def learns_from(method: TransferMethod) -> LearnsFrom:
 class ChecksModel(Protocol):
     """The capability of methods that need more of a model than its capabilities say."""
 
-    def lacks(self, model: Model) -> str | None:
-        """What the method needs and the model lacks, to follow "the method needs"; None if it lacks nothing."""
+    def lacks(self, model: Model, options: Mapping[str, Any]) -> str | None:
+        """What the method needs with these settings and the model lacks, to follow "the method needs"; or None."""
 
 
 def other_models(method: TransferMethod, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -220,12 +220,16 @@ def learns_at_once(method: TransferMethod) -> bool:
     return isinstance(method, FitsDraws) and bool(getattr(method, "at_once", True))
 
 
-def lacks_needs(method: TransferMethod, model: Model) -> str | None:
-    """What the model lacks for a method, and what would help; None if it has everything."""
+def lacks_needs(method: TransferMethod, model: Model, options: Mapping[str, Any] | None = None) -> str | None:
+    """What the model lacks for a method, and what would help; None if it has everything.
+
+    Args:
+        options: the method's own settings; None: its defaults.
+    """
     missing = sorted(need.__name__ for need in method.needs if capability(model, need) is None)
     lacking = f"{', '.join(missing)}, which this model does not offer" if missing else None
     if lacking is None and isinstance(method, ChecksModel):
-        lacking = method.lacks(model)
+        lacking = method.lacks(model, options or {})
     if lacking is None:
         return None
     return (

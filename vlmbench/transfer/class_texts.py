@@ -28,7 +28,7 @@ Measured on the demo's text tower: 10. QuickGELU and long texts keep more, so th
 
 @dataclass
 class ClassTexts:
-    """The C texts of the classes, without their context.
+    """The C texts of the classes, without their context; or any other texts.
 
     Attributes:
         embeddings: (C, L, W), on the model's device: the tokens before and after the context.
@@ -152,3 +152,10 @@ def class_texts(
         )
     rest = torch.cat([full.embeddings[:, :before], full.embeddings[:, end:]], dim=1)
     return ClassTexts(towers, rest, before, full.ends - (end - before), chunk), alone.embeddings[0, before:end].cpu()
+
+
+def whole_texts(towers: TunableTowers, texts: Sequence[str], *, chunk: int | None = None) -> tuple[ClassTexts, Tensor]:
+    """N texts as they are, and (0, W): the context that :meth:`ClassTexts.features` then takes."""
+    found = towers.token_embeddings(texts)
+    before = int(towers.token_embeddings([""]).ends[0])
+    return ClassTexts(towers, found.embeddings, before, found.ends, chunk), torch.empty(0, towers.text_width)

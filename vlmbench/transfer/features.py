@@ -255,7 +255,7 @@ class FeatureMethod(Generic[OptionsT, S]):
     def _for_classes(
         self, learnt: S, options: OptionsT, draw: int, data: FeatureData
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
-        without = replace(data, images=data.images[:, :, :0], labels=data.labels[:, :0])
+        without = replace(data, images=data.images[:, :, :0].clone(), labels=data.labels[:, :0].clone())
 
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, each = text_features(engine, prompts)

@@ -19,7 +19,7 @@ class Fit:
     """What a method learnt from one draw, and what it cost.
 
     Attributes:
-        seconds: wall-clock seconds to learn, features included if they were not cached. Of draws that were learnt
+        seconds: wall-clock seconds to learn, without reading and encoding images and prompts. Of draws that were learnt
             together, each has its equal share.
         together: how many draws were learnt together.
         peak_bytes: the largest memory in use; None if this process does not measure it. Draws that were learnt together
@@ -46,19 +46,38 @@ def fit_draws(
         UsageError: an option is wrong.
     """
     if isinstance(method, FitsDraws):
-        started = perf_counter()
+        watch = _Watch(engine)
         with PeakOfPart() as memory:
             found = list(method.fit_draws(engine, supports, prompts, options))
-        seconds = (perf_counter() - started) / len(supports)
+        seconds = watch.seconds / len(supports)
         return [Fit(fitted, seconds, len(supports), memory.bytes) for fitted in found]
     fits = []
     for support in supports:
-        started = perf_counter()
+        watch = _Watch(engine)
         with PeakOfPart() as memory:
             classifier = method.fit(engine, support, prompts, options)
         fitted = Fitted(classifier, for_classes=_same_method(method, support, options))
-        fits.append(Fit(fitted, perf_counter() - started, 1, memory.bytes))
+        fits.append(Fit(fitted, watch.seconds, 1, memory.bytes))
     return fits
+
+
+class _Watch:
+    """Counts seconds from its making, without those that the engine spends on images and texts.
+
+    The first method that needs a feature would otherwise pay for all that follow.
+    """
+
+    def __init__(self, engine: FeatureEngine) -> None:
+        self._engine, self._encoding, self._started = engine, _encoding(engine), perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, perf_counter() - self._started - (_encoding(self._engine) - self._encoding))
+
+
+def _encoding(engine: FeatureEngine) -> float:
+    """The seconds that the engine has spent on images and texts so far."""
+    return sum(engine.seconds.get(stage, 0.0) for stage in ("images", "text"))
 
 
 def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ in ``methods/towers/``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -33,7 +34,7 @@ from vlmbench.transfer.base import (
     TransferMethod,
     lacks_needs,
 )
-from vlmbench.transfer.class_texts import ClassTexts, class_texts
+from vlmbench.transfer.class_texts import ClassTexts, class_texts, whole_texts
 from vlmbench.transfer.encoded import labels_of
 from vlmbench.transfer.features import Watch, check_finite, combinations, text_features, unwatched
 from vlmbench.transfer.image_tower import ImageTower
@@ -42,6 +43,9 @@ from vlmbench.transfer.pixels import ViewPixels
 from vlmbench.transfer.prompted import towers_of
 from vlmbench.transfer.training import Recipe, Weights, train
 from vlmbench.wording import counted
+
+MOST_COMPARED = 50
+"""The most steps that are compared on validation images. With more epochs, some epochs are passed over."""
 
 
 class ImagedOptions(MethodOptions):
@@ -156,7 +160,8 @@ class ImagedMethod(Generic[OptionsT]):
         head: the classifier of trained weights. It is called again for each setting in ``late``, and for other classes.
         late: settings that ``head`` alone uses, to choose among on validation images, after the step.
         shares: the share of each epoch's weights in the weights that are learnt; None: those of the last step.
-        changes_tokens: the method learns visual prompts or attention, so that the image tower must be a transformer.
+        changes_tokens: whether the method learns visual prompts or attention with these settings, so that the image
+            tower must be a transformer.
         scores_new_classes: ``head`` can score other classes, given their texts.
     """
 
@@ -168,17 +173,19 @@ class ImagedMethod(Generic[OptionsT]):
     head: Callable[[Weights, ImagedData, OptionsT], Classifier]
     late: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     shares: Callable[[OptionsT], Sequence[float]] | None = None
-    changes_tokens: bool = False
+    changes_tokens: Callable[[OptionsT], bool] = lambda options: False
     scores_new_classes: bool = True
     needs: frozenset[type] = frozenset({TunableImageTower})
     reads: Reads = "pixels"
     learns_from: LearnsFrom = "labels"
     at_once: bool = False
 
-    def lacks(self, model: Model) -> str | None:
+    def lacks(self, model: Model, options: Mapping[str, Any]) -> str | None:
         """See :class:`~vlmbench.transfer.base.ChecksModel`."""
         tower = capability(model, TunableImageTower)
-        if not self.changes_tokens or tower is None or tower.image_layers:
+        if tower is None or tower.image_layers:
+            return None
+        if not self.changes_tokens(settle_options(self.name, self.options, options)):
             return None
         return "a vision transformer as image tower, and that of this model has no blocks of attention"
 
@@ -200,7 +207,7 @@ class ImagedMethod(Generic[OptionsT]):
         """
         settled = settle_options(self.name, self.options, options)
         method = cast(TransferMethod, self)  # a protocol's attributes can be set, and those of this class cannot
-        if reason := lacks_needs(method, engine.model):
+        if reason := lacks_needs(method, engine.model, options):
             raise TransferError(f"{engine.model.card.name}: {reason}")
         with forward_pass(engine.device, "fp32", gradients=True):
             return [self._fit(engine, support, prompts, settled) for support in supports]
@@ -241,18 +248,20 @@ class ImagedMethod(Generic[OptionsT]):
         data = self._data(engine, support, prompts, options, pixels)
         validation = None if support.val is None else _Validation.of(engine, support.val)
         best: _Best | None = None
+        steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
+        part, compared = math.ceil(steps / MOST_COMPARED), 0
 
         def watch(step: int, learnt: Callable[[], Weights]) -> None:
-            nonlocal best
-            if validation is None:
+            nonlocal best, compared
+            if validation is None or (step // part == compared and step < steps):
                 return
+            compared = step // part
             weights = learnt()
             right = validation.right(self.head(weights, data, options))
             if best is None or right > best.right:
                 best = _Best(right, step, weights)
 
         weights = self.learn(data, pixels, labels_of(support.train), options, watch)
-        steps = options.recipe(pixels.images, data.shots).steps(pixels.images)
         kept = best or _Best(0, steps, weights)
         settings: Sequence[Mapping[str, Any]] = combinations(self.late, options) if validation else [{}]
         chosen = settings[0]
@@ -297,7 +306,11 @@ class ImagedMethod(Generic[OptionsT]):
         check_finite(hand, "the features of the prompts")
         if not isinstance(options, WordedOptions):
             return replace(data, hand=hand)
-        texts, words = class_texts(towers_of(engine), prompts.class_names, options.words, chunk=options.chunk)
+        towers = towers_of(engine)
+        if options.words:
+            texts, words = class_texts(towers, prompts.class_names, options.words, chunk=options.chunk)
+        else:
+            texts, words = whole_texts(towers, prompts.prompts, chunk=options.chunk)
         return replace(data, hand=hand, classes=texts, words=data.tower.moved(words))
 
     def _for_classes(

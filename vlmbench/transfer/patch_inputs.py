@@ -31,7 +31,7 @@ MOST_KEPT = 2**28
 
 
 def settled_readout(engine: FeatureEngine, readout: str) -> str:
-    """The readout of a model: the one that was asked for; with "auto" the plain one, or the first if there is none.
+    """The readout of a model: the one that was asked for; "auto" is the plain one, or else the first.
 
     Raises:
         TransferError: the model has no patch features.

@@ -224,8 +224,7 @@ class PromptedMethod(Generic[OptionsT]):
     def _for_classes(
         self, weights: Weights, data: PromptData, options: OptionsT
     ) -> Callable[[FeatureEngine, PromptSet], Classifier]:
-        views, _, width = data.images.shape
-        without = replace(data, images=data.images.new_empty(views, 0, width), labels=data.labels.new_empty(0))
+        without = replace(data, images=data.images[:, :0].clone(), labels=data.labels[:0].clone())
 
         def make(engine: FeatureEngine, prompts: PromptSet) -> Classifier:
             texts, words = class_texts(towers_of(engine), prompts.class_names, options.words, chunk=options.chunk)

@@ -27,9 +27,9 @@ NOTE = (
 )
 COST_COLUMNS = ("trained", "memory", "images", "texts", "test images", "test texts")
 COSTS = (
-    "Costs are of one draw with the most shots. fit s: seconds to learn; trained: numbers that were trained; memory: "
-    "the largest in use while it learnt; images, texts: how many went through the image tower and the text tower to "
-    "learn; test images, test texts: how many for each test image."
+    "Costs are of one draw with the most shots. fit s: seconds to learn, without encoding images and prompts, which "
+    "methods share; trained: how many numbers; memory: the largest in use while it learnt; images, texts: how many went "
+    "through the image tower and the text tower to learn; test images, test texts: how many for each test image."
 )
 LAST = "last step: what the method ends with without validation, with the most shots."
 
@@ -114,7 +114,7 @@ def _row(curve: Curve, shots: Sequence[int], view: TableView) -> TableRow:
     cells: list[Cell] = [
         Label(curve.model, origin="measured"),
         curve.task,
-        curve.method,
+        curve.named,
         Label(curve.track, notes=leaky, tone="bad" if leaky else ""),
         _plain(curve.zero_shot, view),
         *(_score(curve, points[k], view) if k in points else DASH for k in shots),
@@ -159,8 +159,11 @@ def _score(curve: Curve, point: Point, view: TableView) -> Score:
         interval=point.interval if view.intervals else None,
         digits=view.digits,
         question=f"{curve.model} {curve.task} {curve.track}",
-        comparable=curve.track != "leaky",
-        notes=() if len(point.values) > 1 else (f"{counted(1, 'draw')}: the interval covers samples only",),
+        comparable=curve.track != "leaky" and not point.unranked,
+        notes=(
+            *(() if len(point.values) > 1 else (f"{counted(1, 'draw')}: the interval covers samples only",)),
+            *((f"not ranked: {listed(point.unranked, most=3)}",) if point.unranked else ()),
+        ),
     )
 
 
@@ -174,6 +177,7 @@ def datum(curve: Curve, point: Point) -> dict[str, object]:
         "model": curve.model,
         "task": curve.task,
         "method": curve.method,
+        "detail": curve.detail,
         "track": curve.track,
         "shots": point.shots,
         "draws": len(point.values),

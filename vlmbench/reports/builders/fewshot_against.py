@@ -34,7 +34,10 @@ def against_table(request: TableRequest, curves: Sequence[Curve]) -> Table:
         UsageError: no record is of the method.
     """
     view, method = request.view, request.view.against
-    others = {(curve.model, curve.task, curve.track, curve.metric): curve for curve in curves if curve.method == method}
+    others: dict[tuple[str, ...], list[Curve | None]] = {}
+    for curve in curves:
+        if curve.method == method:
+            others.setdefault((curve.model, curve.task, curve.track, curve.metric), []).append(curve)
     if not others and method != ZERO_SHOT and curves:
         known = [ZERO_SHOT, *dict.fromkeys(curve.method for curve in curves)]
         hint = did_you_mean(method, known) or f"Known: {', '.join(known)}."
@@ -44,11 +47,12 @@ def against_table(request: TableRequest, curves: Sequence[Curve]) -> Table:
     for curve in curves:
         if curve.method == method:
             continue
-        found = _differences(curve, others.get((curve.model, curve.task, curve.track, curve.metric)), request)
+        candidates = others.get((curve.model, curve.task, curve.track, curve.metric), [None])
+        found = next(filter(None, (_differences(curve, other, request) for other in candidates)), None)
         if found:
             rows.append(_row(curve, found, shots, view))
         else:
-            alone.append(f"{curve.method} ({curve.track}) on {curve.task}")
+            alone.append(f"{curve.named} ({curve.track}) on {curve.task}")
     columns = [
         Column("model", heads=True, repeats=True),
         Column("task", repeats=True),
@@ -85,7 +89,7 @@ def _row(
     cells: list[Cell] = [
         Label(curve.model, origin="measured"),
         curve.task,
-        curve.method,
+        curve.named,
         Label(curve.track, tone="bad" if curve.track == "leaky" else ""),
         *(_score(found[k][1], view) if k in found else DASH for k in shots),
         f"{sum(paired.better for paired in every)} of {sum(len(paired.differences) for paired in every)}",

@@ -42,7 +42,7 @@ def shots_chart(curves: Sequence[Curve]) -> LineChart:
 
 
 def seconds_chart(curves: Sequence[Curve]) -> LineChart:
-    """Accuracy against the seconds to learn, features included if they were not cached."""
+    """Accuracy against the seconds to learn, without encoding images."""
     lines = _lines(curves, lambda point: max(point.fit_seconds, SHORTEST))
     found = [math.log10(point.x) for line in lines for point in line.points] or [0.0]
     ticks = [10.0**power for power in range(math.floor(min(found)), math.ceil(max(found)) + 1)]
@@ -65,7 +65,7 @@ def _lines(curves: Sequence[Curve], x: Callable[[Point], float]) -> list[ChartLi
             if point.shots
         ]
         if points:
-            found.append(ChartLine(curve.method, points))
+            found.append(ChartLine(curve.named, points))
     return found
 
 

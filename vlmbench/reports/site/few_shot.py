@@ -119,7 +119,7 @@ def _part(curves: Sequence[Curve]) -> FewShotPart:
         curves=tuple(curves),
         charts=(_chart(against_shots, apart=_APART), _chart(seconds_chart(curves))),
         legend=tuple(
-            Legend(curve.method, place % COLOURS + 1, _shape(place, 0.0, 0.0)) for place, curve in enumerate(curves)
+            Legend(curve.named, place % COLOURS + 1, _shape(place, 0.0, 0.0)) for place, curve in enumerate(curves)
         ),
     )
 

@@ -181,7 +181,7 @@ class AdaptedQuestion:
 
     def unsupported(self, model: Model) -> str | None:
         """A model needs features of whole images and texts, and what its transfer method asks of it."""
-        return lacks_encoders(model) or lacks_needs(self.method, model)
+        return lacks_encoders(model) or lacks_needs(self.method, model, self.asked.options)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Fit, freeze, and only then read the test images."""
@@ -220,7 +220,7 @@ class AdaptedQuestion:
         """Learn from this draw, and from the other draws of the run at the same time if the method can.
 
         Draws that are learnt together are kept in the engine's memory until they are asked for. What is learnt from
-        another task's data is kept for the next tasks, until another method, K, track or setting is asked for.
+        another task's data is kept for the next tasks, until something else is asked for.
         """
         place, group = self._place
         kept: tuple[Hashable, Fits] | None = engine.memory.get(place)
@@ -241,13 +241,17 @@ class AdaptedQuestion:
 
     @property
     def _place(self) -> tuple[Hashable, Hashable]:
-        """Where the memory keeps what was learnt, and what it must have been learnt with to be this question's."""
+        """Where the memory keeps what was learnt, and what it must have been learnt with to be this question's.
+
+        Of another task's data one fit is kept, or those of the draws that are learnt together.
+        """
         asked, source = self.asked, self.asked.source
         settings = json.dumps(self.settings, sort_keys=True, default=str)
         of_method = asked.method, asked.shots, asked.track, settings, self.learnt.sha256
         if source is None:
             return ("fit", id(self.dataset), self.card.name, asked.setting, *of_method), None
-        return "fits of another task's data", (source.name, of_method)
+        draw = None if learns_at_once(self.method) else asked.draw
+        return "fits of another task's data", (source.name, of_method, draw)
 
     def _fit_key(self, draw: int) -> Hashable:
         """The draw; of another task's data with the drawn images, which differ if one is a test image of this task."""

@@ -83,7 +83,7 @@ def check_transfer(
         )
     if not inspection.broken:
         adapted: VisionLanguageModel = model if model is not None else toy_model(DenseEncoder=ToyPatches())
-        lacking = lacks_needs(found, adapted)
+        lacking = lacks_needs(found, adapted, options)
         if lacking is not None:
             inspection.skip("It fits a classifier", f"{lacking}; give a model that has it")
         else:

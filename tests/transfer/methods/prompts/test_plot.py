@@ -124,8 +124,8 @@ def test_training_is_that_of_the_formula_by_hand(model: Any) -> None:
     context, speed = start(data, options)["context"], torch.zeros(SETS, 3, data.classes.width, dtype=torch.float64)
     first, generator = context, torch.Generator().manual_seed(data.seed)
     for epoch in range(EPOCHS):
-        rate = 1e-5 if epoch == 0 else LR * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2
-        for rows in torch.randperm(data.images.shape[1], generator=generator).split(4):
+        rate = 1e-5 if epoch == 0 else LR * (1 + math.cos(math.pi * (epoch - 1) / EPOCHS)) / 2
+        for rows in [torch.randperm(data.images.shape[1], generator=generator)[:4]]:  # the rest is no whole batch
             own = context.clone().requires_grad_()
             texts = [literal_texts(model, NAMES, own[s].expand(3, *own[s].shape)) for s in range(SETS)]
             losses = []

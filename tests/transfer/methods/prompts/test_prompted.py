@@ -67,7 +67,7 @@ def made(
         return F.normalize(torch.randn(*shape, width, generator=generator, dtype=torch.float64), dim=-1)
 
     labels = torch.arange(len(NAMES)).repeat_interleave(shots)
-    return PromptData(unit(views, count), labels, classes, first, unit(len(NAMES)), 20.0, 7)
+    return PromptData(unit(views, count), labels, classes, first, unit(len(NAMES)), 20.0, 7, shots)
 
 
 def library_texts(model: Any, contexts: Tensor) -> Tensor:
@@ -86,8 +86,9 @@ def literal(
     generator = torch.Generator().manual_seed(data.seed)
     velocity = torch.zeros_like(context)
     for epoch in range(EPOCHS):
-        rate = 1e-5 if epoch == 0 else LR * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2
-        for rows in torch.randperm(data.images.shape[1], generator=generator).split(batch_size):
+        rate = 1e-5 if epoch == 0 else LR * (1 + math.cos(math.pi * (epoch - 1) / EPOCHS)) / 2
+        order = torch.randperm(data.images.shape[1], generator=generator)
+        for rows in order[: len(order) // batch_size * batch_size].split(batch_size):  # no incomplete batch
             own = context.clone().requires_grad_()
             gradient = step_of(own, data.images[0, rows], data.labels[rows]) + DECAY * context
             velocity = 0.9 * velocity + gradient

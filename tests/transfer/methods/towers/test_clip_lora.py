@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tower_cases import BATCH, EPOCHS, LABELS, NAMES, PIXELS, SCALE, WORDS, batches, learnt, made, zero_shot
 
-from vlmbench.errors import TransferError
 from vlmbench.models.towers.weights import state_sha256
+from vlmbench.transfer.class_texts import whole_texts
 from vlmbench.transfer.image_tower import TowerClassifier
 from vlmbench.transfer.methods.towers.clip_lora import METHOD, low_rank, thinned
 
@@ -106,11 +106,15 @@ def sides(encoder: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("encoder", ["both", "image", "text"])
-def test_it_begins_as_zero_shot_with_the_same_texts(model: Any, encoder: str) -> None:
+@pytest.mark.parametrize("templates", [[f"{WORDS} {{}}."], ["{}", "a photo of the {}, a shape"]])
+def test_it_begins_as_zero_shot_with_the_same_texts(model: Any, encoder: str, templates: list[str]) -> None:
     data, options = made(model), METHOD.options(encoder=encoder)
+    texts = [template.format(name) for name in NAMES for template in templates]
     with torch.no_grad():
-        hand = model.encode_text(TEXTS)
-    data = replace(data, hand=hand)
+        each = model.encode_text(texts).reshape(len(NAMES), len(templates), -1)
+    classes, words = whole_texts(data.texts.towers, texts)
+    assert words.shape == (0, 32)
+    data = replace(data, hand=F.normalize(each.mean(1), dim=-1), classes=classes, words=words)
     head = METHOD.head(METHOD.start(data, options), data, options)
     assert isinstance(head, TowerClassifier) and head.scale == SCALE
     logits = SCALE * head.logits(PIXELS.numbers[0])
@@ -172,12 +176,3 @@ def test_training_with_left_out_inputs_is_the_same_twice_and_with_texts_in_piece
     assert pieces.texts.passes > whole.texts.passes, "pieces are computed again for the backward pass"
     for name, value in still.items():
         torch.testing.assert_close(found[name], value, rtol=0, atol=1e-9)
-
-
-def test_the_attention_of_a_resnet_is_refused(tmp_path: Any) -> None:
-    from tiny_vit import tiny_model
-
-    data = made(tiny_model(tmp_path, "tiny-resnet"))
-    with pytest.raises(TransferError, match="has no blocks of attention"):
-        METHOD.start(data, METHOD.options())
-    assert set(METHOD.start(data, METHOD.options(encoder="text"))) == {"text_down", "text_up"}

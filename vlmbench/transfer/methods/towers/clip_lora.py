@@ -1,7 +1,9 @@
 """CLIP-LoRA: low-rank updates of the queries, keys and values in every block of both towers are learnt.
 
 Source: Zanella and Ben Ayed 2024 (arXiv 2405.18541), MaxZanella/CLIP-LoRA, lora.py, loralib/layers.py. It computes in
-16 bits; here it is 32. Its factor of cosines is 100, that of CLIP; here it is the model's own.
+16 bits; here it is 32. Its factor of cosines is 100, that of CLIP; here it is the model's own. Its prompts are "a photo
+of a NAME" for all data sets, which is an option here: by default they are all prompts of the task, so that it begins as
+zero-shot does.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from vlmbench.errors import TransferError
 from vlmbench.models.tunable import Projection, Update
 from vlmbench.transfer.base import Classifier
 from vlmbench.transfer.features import check_finite
 from vlmbench.transfer.image_tower import TowerClassifier
 from vlmbench.transfer.imaged import BOTH_TOWERS, ImagedData, ImagedMethod, WordedOptions
+from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.transfer.training import Recipe, Weights
 
 Side: TypeAlias = Literal["image", "text"]
@@ -34,6 +36,7 @@ LOWEST_LR = 1e-6
 class ClipLoraOptions(WordedOptions):
     """The settings of CLIP-LoRA. Defaults: methods.csv, row "CLIP-LoRA"."""
 
+    words: str = Field("", description='first words of the prompts, as "a photo of a"; empty: the task\'s own prompts')
     lr: float = Field(2e-4, gt=0, le=1000, description="learning rate of AdamW at the first step")
     weight_decay: float = Field(0.01, ge=0, le=1, description="weight decay of AdamW")
     iterations: int = Field(500, ge=1, le=100_000, description="steps for each shot")
@@ -42,11 +45,11 @@ class ClipLoraOptions(WordedOptions):
     rank: int = Field(2, ge=1, le=1024, description="r, the rank of an update")
     alpha: float = Field(1.0, gt=0, le=1000, description="factor of an update, before it is divided")
     divide: Literal["rank", "root"] = Field(
-        "rank", description="what alpha is divided by: r (the row), or its square root (the public code)"
+        "rank", description="what alpha is divided by: r (methods.csv), or its square root (the public code)"
     )
     dropout: float = Field(0.25, ge=0, lt=1, description="share of an update's inputs that each step leaves out")
     encoder: Literal["both", "image", "text"] = Field(
-        "both", description="the towers that are updated; with image, the texts are those of the task's own prompts"
+        "both", description="the towers that are updated; text works with every image tower"
     )
 
     def recipe(self, images: int, shots: float) -> Recipe:
@@ -78,16 +81,8 @@ def start(data: ImagedData, options: ClipLoraOptions) -> Weights:
     Returns:
         "image_down", (L, 3, r, W), uniform within 1 / sqrt(W), and "image_up", (L, 3, W, r), zeros; "text_down" and
         "text_up" likewise. The 3 are those of queries, keys and values.
-
-    Raises:
-        TransferError: the image tower is to be updated and is no transformer.
     """
     tower, towers, generator = data.tower.tower, data.texts.towers, data.generator()
-    if options.updates("image") and not tower.image_layers:
-        raise TransferError(
-            "clip-lora updates attention, and the image tower of this model has no blocks of attention",
-            hint="Use --option encoder=text.",
-        )
     sizes: dict[Side, tuple[int, int]] = {
         "image": (tower.image_layers, tower.image_width),
         "text": (towers.text_layers, towers.text_width),
@@ -135,10 +130,11 @@ def thinned(x: Tensor, share: float, named: str) -> Tensor:
 
 
 def text_features(weights: Weights, data: ImagedData, options: ClipLoraOptions) -> Tensor:
-    """(C, D): the texts of the classes."""
+    """(C, D): the texts of the classes. If their tower is not updated, they are those of the task's own prompts."""
     if not options.updates("text"):
         return data.hand
-    return data.tower.moved(data.texts.features(data.words, update=low_rank(weights, data, options, "text")))
+    found = data.texts.features(data.words, update=low_rank(weights, data, options, "text"))
+    return data.tower.moved(ensemble(found, len(data.hand)))
 
 
 def image_features(weights: Weights, data: ImagedData, options: ClipLoraOptions, pixels: Tensor) -> Tensor:
@@ -165,5 +161,12 @@ def head(weights: Weights, data: ImagedData, options: ClipLoraOptions) -> Classi
 
 
 METHOD = ImagedMethod(
-    name="clip-lora", version=1, options=ClipLoraOptions, start=start, loss=loss, head=head, needs=BOTH_TOWERS
+    name="clip-lora",
+    version=1,
+    options=ClipLoraOptions,
+    start=start,
+    loss=loss,
+    head=head,
+    needs=BOTH_TOWERS,
+    changes_tokens=lambda options: options.updates("image"),
 )

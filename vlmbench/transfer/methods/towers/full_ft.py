@@ -1,9 +1,8 @@
-"""Full fine-tuning: the whole image tower and a linear head are trained, which starts from the zero-shot classifier.
+"""Full fine-tuning: the whole image tower is trained, and a linear head that starts from the zero-shot classifier.
 
 Source: Wortsman et al. 2021 (arXiv 2109.01903), mlfoundations/wise-ft, src/models/finetune.py. Departures: the head
-starts from the task's own prompts; the warm-up of 500 steps is shortened, see
-:func:`~vlmbench.transfer.imaged.with_warm_up`; half of the views are mirrored; batch norm of a ResNet keeps its
-statistics. The crops of 90 to 100 % are those of its clip/clip.py.
+starts from the task's own prompts; the warm-up of 500 steps is at most a tenth of all steps; half of the views are
+mirrored; batch norm of a ResNet keeps its statistics. The crops of 90 to 100 % are those of its clip/clip.py.
 """
 
 from __future__ import annotations

@@ -106,5 +106,5 @@ METHOD = ImagedMethod(
     head=head,
     shares=shares,
     needs=BOTH_TOWERS,
-    changes_tokens=True,
+    changes_tokens=lambda options: True,
 )

@@ -1,9 +1,9 @@
 """VP: a border of pixels is learnt, which is added to every image.
 
-Source: Bahng et al. 2022 (arXiv 2203.17274), hjbahng/visual_prompting, models/prompters.py (``padding``) and
-main_clip.py, which crops no image. Departures: the prompts of the texts are the task's own; the public code chooses the
-epoch on the test set, and learns from whole data sets, so that its warm-up of 1,000 steps is shortened here, see
-:func:`~vlmbench.transfer.imaged.with_warm_up`.
+Source: Bahng et al. 2022 (arXiv 2203.17274), hjbahng/visual_prompting, models/prompters.py and main_clip.py. It crops
+no image. Departures: the prompts of the texts are the task's own; the public code chooses the epoch on the test set,
+and learns from whole data sets, so its warm-up of 1,000 steps is here at most a tenth of all steps. The border begins
+as noise, from which a few images and epochs may not lead back to zero-shot; with spread=0 it begins as zero-shot.
 """
 
 from __future__ import annotations

@@ -52,4 +52,6 @@ def head(weights: Weights, data: ImagedData, options: VptOptions) -> Classifier:
     return TowerClassifier(data.tower, encode, data.hand, data.logit_scale)
 
 
-METHOD = ImagedMethod(name="vpt", version=1, options=VptOptions, start=start, loss=loss, head=head, changes_tokens=True)
+METHOD = ImagedMethod(
+    name="vpt", version=1, options=VptOptions, start=start, loss=loss, head=head, changes_tokens=lambda options: True
+)
