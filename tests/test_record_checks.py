@@ -9,9 +9,12 @@ import pytest
 
 from vlmbench import record_checks
 from vlmbench.errors import RecordError
+from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.records import ClassResult, Record
+from vlmbench.reports.entries import is_adapted
 from vlmbench.store import ResultStore, Unreadable, parse_record
 from vlmbench.testing.toy_records import make_record
+from vlmbench.transfer.asked import transfer_key
 
 
 def normal() -> Record:
@@ -55,6 +58,27 @@ TEXT = normal().model_dump_json(by_alias=True)
 def test_a_key_that_stands_twice_is_found_wherever_it_stands(text: str) -> None:
     with pytest.raises(RecordError, match="is there twice"):
         parse_record(text.encode(), "r.json")
+
+
+def test_a_record_says_in_one_way_how_its_model_was_adapted(tmp_path: Path) -> None:
+    asked = {"shots": 2, "draw": 0, "track": "no-validation"}
+    how = TransferInfo(method="knn", version=1, cost=TransferCost(fit_seconds=1.0), **asked)
+    task = make_record().task.model_copy(update={"protocol": {"transfer": "knn", **asked}})
+    sound = make_record().model_copy(update={"task": task, "transfer": how})
+    assert parse_record(sound.model_dump_json(by_alias=True).encode(), "r.json") == sound
+    old = make_record().model_copy(update={"task": task.model_copy(update={"protocol": {"transfer": "mine"}})})
+    assert parse_record(old.model_dump_json(by_alias=True).encode(), "r.json") == old, "before the part about transfer"
+    of_others = {"protocol": {"shots": ["a", "b"], "track": 7}}  # another kind of task, with fields of the same names
+    other = make_record().model_copy(update={"task": task.model_copy(update=of_others)})
+    assert parse_record(other.model_dump_json(by_alias=True).encode(), "r.json") == other
+    assert transfer_key(other.task.protocol) == transfer_key({})
+    alone = make_record().model_copy(update={"transfer": how})
+    assert is_adapted(sound) and is_adapted(old) and is_adapted(alone) and not is_adapted(other)
+    with pytest.raises(RecordError, match=r"part 'transfer', but task\.protocol does not state its method"):
+        parse_record(alone.model_dump_json(by_alias=True).encode(), "r.json")
+    leaky = sound.model_copy(update={"transfer": how.model_copy(update={"track": "leaky"})})
+    with pytest.raises(RecordError, match=r"transfer\.track is 'leaky', but task\.protocol states 'no-validation'"):
+        parse_record(leaky.model_dump_json(by_alias=True).encode(), "r.json")
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -62,6 +64,29 @@ def test_what_stops_a_write_leaves_nothing_half_written(
     names = [path.name for path in store.folder("m", "t").iterdir()]
     assert names == ([] if file == ".parquet" else ["0123456789abcdef.parquet"])
     assert list(store) == []
+
+
+def test_what_killed_runs_left_is_removed_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Path] = []
+    look = Path.glob
+
+    def counting(self: Path, pattern: str, **rest: Any) -> Iterator[Path]:
+        if pattern.endswith(".tmp"):
+            looked.append(self)
+        return iter(list(look(self, pattern, **rest)))
+
+    monkeypatch.setattr(Path, "glob", counting)
+    monkeypatch.setattr("vlmbench.store.process_lives", lambda pid: False)
+    store, folder = ResultStore(tmp_path), tmp_path / "m" / "t"
+    folder.mkdir(parents=True)
+    left = folder / f".x.json.{socket.gethostname()}.99.tmp"
+    left.write_text("half")
+    for number in range(20):
+        store.write(make_record("m", "t", f"{number:016}"), None)
+    assert not left.exists() and looked == [folder]
+    left.write_text("half")
+    ResultStore(tmp_path).write(make_record("m", "t"), None)
+    assert not left.exists(), "the next run looks again"
 
 
 def test_many_records_are_written_at_once_and_each_place_once(tmp_path: Path) -> None:

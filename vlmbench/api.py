@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -35,7 +36,7 @@ from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
 from vlmbench.transfer.asked import Setting, Track
-from vlmbench.transfer.every import every_transfer
+from vlmbench.transfer.every import MOST_DRAWS, every_transfer
 from vlmbench.wording import counted
 
 __all__ = ["EvaluationError", "as_model", "as_task", "compare", "evaluate", "load_model", "load_task"]
@@ -186,7 +187,7 @@ V = TypeVar("V", str, int)
 def _several(value: V | Iterable[V]) -> tuple[V, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         return (value,)
-    return tuple(_plain(each) for each in value)
+    return tuple(_plain(each) for each in islice(value, MOST_DRAWS + 1))  # a longer list is refused all the same
 
 
 _SETTINGS = {spec.name for spec in fields(RunRequest)} - {

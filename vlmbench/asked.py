@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
 from vlmbench.records import REMARKLESS, Summary
 from vlmbench.remarks import codes
 from vlmbench.remarks.base import Remark, remark
@@ -91,18 +92,16 @@ def _of_the_protocol(record: Summary) -> Iterator[Remark]:
             brief=f"readout {protocol['readout']}",
         )
     if "transfer" in protocol:
-        method, shots = protocol["transfer"], protocol.get("shots")
-        text, brief = f"the model was adapted with {method}", f"transfer {method}"
-        if shots:
-            text += f", {counted(shots, 'image')} of each class, draw {protocol['draw']}, track {protocol['track']}"
-            brief += f", {shots}-shot, draw {protocol['draw']}"
-        if "setting" in protocol:
-            text += f", setting {protocol['setting']}"
-            brief += f", {protocol['setting']}"
-        if "source" in protocol:
-            text += f", learnt from the train data of {protocol['source']}"
-            brief += f", learnt from {protocol['source']}"
-        yield remark(codes.TRANSFER, text, brief=brief)
+        how, text = record.transfer, f"the model was adapted with {protocol['transfer']}"
+        if how is not None and how.shots:
+            text += f", {counted(how.shots, 'image')} of each class, draw {how.draw}"
+        if how is not None and (how.shots or how.track != USUAL_TRACK):
+            text += f", track {how.track}"
+        if how is not None and how.setting != USUAL_SETTING:
+            text += f", setting {how.setting}"
+        if how is not None and how.source is not None:
+            text += f", learnt from the train data of {how.source}"
+        yield remark(codes.TRANSFER, text, brief=how.brief if how else f"transfer {protocol['transfer']}")
     if protocol.get("class_names_from") == "option":
         yield remark(codes.OWN_CLASS_NAMES, "the user gave the class names")
     if protocol.get("templates_from") == "option":

@@ -16,10 +16,12 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from vlmbench.errors import RecordError
 from vlmbench.paths import lies_beside, safe_name
+from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, Summary
 
 _LONGEST_REASON = 300
@@ -65,8 +67,8 @@ def check_content(entry: Summary, data: bytes) -> None:
         data: the bytes of its file.
 
     Raises:
-        RecordError: a key is repeated, a number is NaN or infinite, a name is not a file name, or a time cannot be
-            read.
+        RecordError: a key is repeated, a number is NaN or infinite, a name is not a file name, a time cannot be
+            read, or the protocol and the part about transfer do not agree.
     """
     _check_keys(data)
     if place := next((place for place, numbers in _numbers(entry) if not _finite(numbers)), None):
@@ -74,10 +76,35 @@ def check_content(entry: Summary, data: bytes) -> None:
     for place, name in (("id", entry.id), ("predictions.file", entry.predictions.file if entry.predictions else "x")):
         if not lies_beside(name):
             raise RecordError(f"{place} {name!r} is not a plain file name: the file must lie in the record's folder")
+    _check_transfer(entry)
     try:
         datetime.fromisoformat(entry.run.started.removesuffix("Z"))
     except ValueError as error:
         raise RecordError(f"run.started {entry.run.started!r} is not a time") from error
+
+
+def _check_transfer(entry: Summary) -> None:
+    """Refuse a record that says in two ways how its model was adapted. Older records say the method alone.
+
+    Raises:
+        RecordError: the protocol and the part about transfer differ, or one of them is missing.
+    """
+    how, protocol = entry.transfer, entry.task.protocol
+    if how is None:
+        stated = sorted({"shots", "draw", "track"} & protocol.keys()) if "transfer" in protocol else []
+        if stated or not isinstance(protocol.get("transfer", ""), str):
+            raise RecordError("task.protocol says how the model was adapted, but the record has no part 'transfer'")
+        return
+    try:
+        asked = TransferQuestion.of(protocol)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
+        raise RecordError(f"the record has a part 'transfer', but task.protocol does not state its {place}") from error
+    for name in TransferQuestion.model_fields:
+        if getattr(asked, name) != getattr(how, name):
+            raise RecordError(
+                f"transfer.{name} is {getattr(how, name)!r}, but task.protocol states {getattr(asked, name)!r}"
+            )
 
 
 _CLASSES = b'"per_class"'
@@ -127,6 +154,8 @@ def _numbers(entry: Summary) -> Iterator[tuple[str, object]]:
     model, run = entry.model, entry.run
     yield "model", (model.logit_scale, model.logit_bias, model.options)
     yield "task.protocol", entry.task.protocol
+    if entry.transfer is not None:
+        yield "transfer", (entry.transfer.options, entry.transfer.chosen)
     yield "run", (run.images_per_second, run.seconds, run.settings)
 
 

@@ -21,13 +21,14 @@ from typing_extensions import Self
 from vlmbench.errors import RecordError
 from vlmbench.markup import one_line
 from vlmbench.record_parts.base import Count, FiniteNumber, Part
+from vlmbench.record_parts.failure import Environment as Environment
+from vlmbench.record_parts.failure import Failure as Failure
 from vlmbench.record_parts.transfer import TransferInfo
 from vlmbench.remarks.base import Remark, bounded
 
 SCHEMA: Literal["vlmbench.record/2"] = "vlmbench.record/2"
 REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
 """The schema before remarks: its records hold only warnings, which tell less."""
-FAILURE_SCHEMA: Literal["vlmbench.failure/1"] = "vlmbench.failure/1"
 
 
 class ModelInfo(Part):
@@ -276,21 +277,6 @@ class RunInfo(Part):
     """How many features came from the cache."""
 
 
-class Environment(Part):
-    """The software that computed the answer."""
-
-    vlmbench: str
-    """The version of vlmbench."""
-    python: str
-    """The version of Python."""
-    platform: str
-    """The operating system and its version."""
-    packages: dict[str, str]
-    """The version of each package that may change a number."""
-    git: str | None = None
-    """The commit of the code, if it runs from a Git checkout."""
-
-
 class BadSample(Part):
     """A sample left out under ``--skip-bad``."""
 
@@ -346,12 +332,7 @@ class Summary(Part):
 
         Comparisons pair records by it, and baselines name files by it.
         """
-        how = self.transfer
-        if how is None:
-            return self.task.name
-        shots = f", {how.shots}-shot, draw {how.draw}" if how.shots else ""
-        learnt = f", {how.learnt}" if how.learnt else ""
-        return f"{self.task.name} with {how.method}{shots}, {how.track}{learnt}"
+        return self.task.name if self.transfer is None else self.transfer.named(self.task.name)
 
     @property
     def main(self) -> MetricValue:
@@ -373,26 +354,3 @@ class Record(Summary):
     """The result of each class, in label order."""
     support: dict[str, list[str]] = {}
     """The ids of the images that the model was adapted with, by role ("train", "val")."""
-
-
-class Failure(Part):
-    """A pair that gave no answer, with the reason. It is kept beside records and is not one of them."""
-
-    schema_: Literal["vlmbench.failure/1"] = Field(default=FAILURE_SCHEMA, alias="schema")
-    """The version of the schema."""
-    model: str
-    """The name of the model."""
-    task: str
-    """The name of the task."""
-    status: Literal["failed", "unsupported"]
-    """Whether it went wrong, or the model cannot be asked such a question."""
-    error: str
-    """The exception's class name."""
-    message: str
-    """What went wrong."""
-    hint: str | None = None
-    """What to do about it."""
-    started: str
-    """When the pair began: date and time with the time zone (ISO 8601)."""
-    environment: Environment
-    """Where it ran."""

@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,6 +51,8 @@ class ResultStore:
     """
 
     root: Path
+    _swept: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
+    """The folders without temporary files of killed runs. Each is looked through once, since it may hold thousands."""
 
     def check_writable(self) -> None:
         """Check that records can be written, before any work starts.
@@ -86,7 +88,7 @@ class ResultStore:
         """
         folder = self.folder(record.model.name, record.task.name)
         path = folder / f"{record.id}.json"
-        _sweep(folder)
+        self._sweep_once(folder)
         if record.predictions is not None and predictions is not None:
             _write_atomically(folder / record.predictions.file, predictions)
         _write_atomically(path, _json(record))
@@ -124,7 +126,7 @@ class ResultStore:
             StoreError: the disk is full or the folder cannot be written.
         """
         folder, pictures = self.visuals(record), {safe_name(name): content for name, content in visuals.items()}
-        _sweep(folder)
+        self._sweep_once(folder)
         for name, content in pictures.items():
             _write_atomically(folder / name, content)
         for old in folder.glob("*.png"):
@@ -193,6 +195,11 @@ class ResultStore:
         paths = self._paths()
         answered = {path.parent for path in paths if not path.name.endswith(FAILED)}
         return sorted(answered), sorted({path.parent for path in paths} - answered)
+
+    def _sweep_once(self, folder: Path) -> None:
+        if folder not in self._swept:
+            _sweep(folder)
+            self._swept.add(folder)
 
     def _paths(self, stem: str = "*") -> list[Path]:
         return sorted(self.root.glob(f"*/*/{stem}.json"))

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vlmbench import records
-from vlmbench.record_parts.transfer import TransferCost, TransferInfo
+from vlmbench.record_parts.transfer import TransferCost, TransferInfo, TransferQuestion
 from vlmbench.remarks.base import Remark
 
 PARTS: tuple[tuple[str, str, type[Any]], ...] = (
@@ -35,6 +35,7 @@ PARTS: tuple[tuple[str, str, type[Any]], ...] = (
     ("Bad sample", "bad_samples[]", records.BadSample),
     ("Imported", "imported", records.Imported),
     ("Failure", "", records.Failure),
+    ("Transfer of a failure", "transfer", TransferQuestion),
 )
 """Each part of the schema: its heading, where it is in a record, and its class."""
 

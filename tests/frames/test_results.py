@@ -33,7 +33,8 @@ from vlmbench.transfer import ZERO_SHOT
 
 SCHEMA = """
 model string, task string, kind string, transfer string, shots Int64, draw Int64,
-track string, setting string, learnt_from string, metric string, value float64, ci95_low float64,
+track string, setting string, learnt_from string, transfer_options string, metric string, value float64, ci95_low
+float64,
 ci95_high float64, n Int64, chance float64, unit string, higher_is_better boolean, main bool, comparable bool,
 status string, origin string, reason string, remarks string, remark_codes string, task_version string, split string,
 samples Int64, standard_samples Int64, bad_samples Int64, limit Int64, seed Int64, data_source string,

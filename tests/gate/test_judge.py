@@ -15,6 +15,7 @@ from vlmbench.gate.judge import CompareRequest, compare_sides
 from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import Side
+from vlmbench.record_parts.transfer import TransferCost, TransferInfo, TransferQuestion
 from vlmbench.testing.toy_records import make_failure
 
 N = 1000
@@ -71,6 +72,20 @@ def test_a_run_that_failed_since_hides_the_record_before_it() -> None:
     found = judged(side(entry([])), side(entry([]), failures=[failed]))
     (mismatch,) = found.tasks[0].mismatches
     assert mismatch.kind == "missing" and "out of memory" in mismatch.meaning
+
+
+def test_a_failure_of_an_adapted_run_hides_the_record_of_its_own_question_alone() -> None:
+    asked = {"shots": 2, "draw": 0, "track": "leaky"}
+    failed = make_failure("m", "t", "out of memory", started="2030-01-01T00:00:00+00:00")
+    failed = failed.model_copy(update={"transfer": TransferQuestion(method="knn", **asked)})
+    plain = judged(side(entry([])), side(entry([]), failures=[failed]))
+    assert plain.tasks[0].verdict == "unchanged"
+    adapted = entry([], transfer=TransferInfo(method="knn", version=1, cost=TransferCost(fit_seconds=1.0), **asked))
+    found = judged(side(adapted), side(adapted, failures=[failed]))
+    (mismatch,) = found.tasks[0].mismatches
+    assert found.tasks[0].task == "t with knn, 2-shot, draw 0, leaky" and "out of memory" in mismatch.meaning
+    absent = judged(side(adapted, entry([])), side(entry([]), failures=[failed]))
+    assert ["out of memory" in each.meaning for task in absent.tasks for each in task.mismatches] == [True]
 
 
 def test_a_gain_that_is_demanded_and_not_there_fails_a_task_that_did_not_regress() -> None:

@@ -24,6 +24,7 @@ from vlmbench.run.opened import OpenedTask, open_task
 from vlmbench.run.pair import PairAnswer, answer_job
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import TaskOptions
+from vlmbench.transfer.asked import TransferAsked
 
 MEASURED = {"started", "seconds", "images_per_second", "peak_memory_bytes", "cache"}
 """What two runs of one job may differ in."""
@@ -76,6 +77,26 @@ def test_a_process_loads_a_model_and_opens_a_dataset_once(job: Job, monkeypatch:
     assert len(toy_adapter.LOADED) == 2 and opened == [job.task.name]
     answer_job(replace(job, options=TaskOptions(limit=2)), state)
     assert opened == [job.task.name] * 2
+
+
+def test_one_of_many_questions_is_found_without_comparing_all(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = state_of(job)
+    opened = state.task(job.task, job.options)
+    many = [
+        replace(opened, options=replace(job.options, transfer=TransferAsked("knn", 1, draw))) for draw in range(1_000)
+    ]
+    state = ProcessState(job.settings, NotesAsWarnings(), [opened, *many])
+    compared: list[int] = []
+    equal = TaskOptions.__eq__
+
+    def counting(self: TaskOptions, other: object) -> bool:
+        compared.append(1)
+        return equal(self, other)
+
+    monkeypatch.setattr(TaskOptions, "__eq__", counting)
+    assert [state.task(job.task, each.options) for each in many[::100]] == many[::100]
+    assert state.task(job.task, job.options) is opened
+    assert 0 < len(compared) < 100
 
 
 def test_an_earlier_record_answers_the_same_question(job: Job) -> None:

@@ -15,15 +15,18 @@ from command_line import command
 from vlmbench.cards import ROLES, Role, TaskCard, parse_card
 from vlmbench.data.base import Chosen, ImageDataset, content_sha256
 from vlmbench.data.hub.fetch import carry_out, plan_fetch
-from vlmbench.errors import CardError, MissingDataError, UnknownNameError, UsageError
+from vlmbench.data.open import open_dataset
+from vlmbench.errors import CardError, DataError, MissingDataError, UnknownNameError, UsageError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.kinds import KINDS, TaskKind
 from vlmbench.models.base import Model
 from vlmbench.records import Record
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import WARNING
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.names import resolve_tasks
-from vlmbench.run.opened import open_task
+from vlmbench.run.opened import OpenedData, open_task
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.run.prepare import roles_left_out, wanted_tasks
 from vlmbench.store import read_record
@@ -36,8 +39,12 @@ from vlmbench.tasks.base import (
     UsesOtherRoles,
     question_data,
 )
+from vlmbench.tasks.classification.adapted import AdaptedQuestion
 from vlmbench.tasks.classification.plugin import Classification
 from vlmbench.transfer.asked import TransferAsked
+from vlmbench.transfer.every import every_transfer
+from vlmbench.transfer.relabelled import RelabelledDataset
+from vlmbench.transfer.support import Pools
 
 USED = 2
 
@@ -176,14 +183,74 @@ def test_a_question_without_other_roles_has_one(kinds: None, folders: dict[str, 
 def test_val_data_that_is_not_there_is_left_out_with_a_remark(folders: dict[str, Path], tmp_path: Path) -> None:
     options = TaskOptions(transfer=TransferAsked("nearest-mean", shots=1, track="few-shot-validation"))
     gone = {**folders, "val": tmp_path / "gone"}
-    shared: dict[Hashable, SharedDatasets] = {}
+    shared: dict[Hashable, OpenedData] = {}
     for name, expected in (("whole", []), ("gone", ["val-absent"]), ("gone", ["val-absent"])):
         (card,) = resolve_tasks([write_card(tmp_path / f"{name}.yaml", gone if name == "gone" else folders)])
         opened = open_task(card, Classification(), options, None, shared=shared)
         assert opened.problem is None and [remark.code for remark in opened.remarks] == expected
-    assert [list(datasets) for datasets in shared.values()] == [["test", "train", "val"], ["test", "train"]]
+    roles = [list(data.datasets) for data in shared.values() if isinstance(data.datasets, SharedDatasets)]
+    assert roles == [["test", "train", "val"], ["test", "train"]]
     (card,) = resolve_tasks([write_card(tmp_path / "lost.yaml", {**folders, "train": tmp_path / "gone"})])
     assert isinstance(open_task(card, Classification(), options, None).problem, MissingDataError)
+
+
+def test_questions_of_one_task_open_and_sort_its_data_once(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the train data, whose classes have another order, all questions get the same dataset."""
+    opened, pooled = list[str](), list[ImageDataset]()
+    pools_of = Pools.of
+
+    def opening(*args: Any, **options: Any) -> ImageDataset:
+        opened.append(args[0][0].location)
+        found = open_dataset(*args, **options)
+        if opened[-1] != str(folders["train"]) or found.classes is None:
+            return found
+        last = len(found.classes) - 1
+        return RelabelledDataset(found, {label: last - label for label in range(last + 1)}, found.classes[::-1])
+
+    def pooling(dataset: ImageDataset, num_classes: int) -> Pools:
+        pooled.append(dataset)
+        return pools_of(dataset, num_classes)
+
+    monkeypatch.setattr("vlmbench.run.opened.open_dataset", opening)
+    monkeypatch.setattr(Pools, "of", pooling)
+    transfers = every_transfer(["knn", "gda", "zs-lp"], (1,), (0, 1), track="no-validation", options={})
+    card = write_card(tmp_path / "own.yaml", {role: folders[role] for role in ("test", "train")})
+    plan = make_plan(RunRequest(("toy:a",), (card,), tmp_path / "runs", device="cpu", transfers=transfers))
+    assert [task.problem for task in plan.tasks] == [None] * 6
+    questions = [task.question for task in plan.tasks if task.question]
+    assert len(opened) == 2 and len(pooled) == 1 and pooled[0].classes == questions[0].dataset.classes
+    assert all(isinstance(question, AdaptedQuestion) for question in questions)
+    used = {id(question.other_data["train"].dataset) for question in questions if isinstance(question, AdaptedQuestion)}
+    assert used == {id(pooled[0])}
+
+
+def test_data_that_cannot_be_opened_is_tried_once_and_its_remarks_are_told_once(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def opening(*args: Any, **options: Any) -> ImageDataset:
+        tried.append(args[0][0].location)
+        say(WARNING, "the folder is odd")
+        if args[0][0].location == str(tmp_path / "gone"):
+            raise DataError("it is gone")
+        return open_dataset(*args, **options)
+
+    monkeypatch.setattr("vlmbench.run.opened.open_dataset", opening)
+    transfers = every_transfer(["knn", "gda"], (1,), (0, 1, 2), track="no-validation", options={})
+    broken = write_card(tmp_path / "broken.yaml", {"test": folders["test"], "train": tmp_path / "gone"})
+    sound = write_card(tmp_path / "sound.yaml", {role: folders[role] for role in ("test", "train")})
+    request = RunRequest(("toy:a",), (broken, sound), tmp_path / "runs", device="cpu", transfers=transfers)
+    plan = make_plan(request)
+    assert [task.problem and task.problem.message for task in plan.tasks] == ["it is gone"] * 6 + [None] * 6
+    assert len(tried) == 4
+    assert [remark.text for task in plan.tasks for remark in task.remarks] == ["the folder is odd"] * 12
+    assert [(name, remark.text) for name, remark in plan.remarks] == [
+        ("broken", "the folder is odd"),
+        ("sound", "the folder is odd"),
+    ]
 
 
 def test_fetch_brings_the_roles_that_are_asked_for_and_names_them(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fifty ways in which a file of a results folder can be broken, and a folder that holds each once."""
+"""Sixty ways in which a file of a results folder can be broken, and a folder that holds each once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gate_cases import answers, labels, table, write
@@ -74,6 +75,26 @@ def _socket(path: Path, _: dict[str, Any]) -> None:
         os.chdir(place)
 
 
+ADAPTED = {"transfer": "knn", "shots": 2, "draw": 0, "track": "no-validation"}
+"""The part of a protocol that says how a model was adapted."""
+TRANSFER = {
+    **{"method": "knn", "version": 1, "shots": 2, "draw": 0, "track": "no-validation"},
+    "cost": {"fit_seconds": 1.0},
+}
+"""The same as a part of a record."""
+
+
+def _adapted(part: Mapping[str, object] = MappingProxyType({}), **protocol: object) -> Break:
+    """A record of an adapted model; with a field of the protocol that does not fit, None: it is missing."""
+
+    def broken(path: Path, data: dict[str, Any]) -> None:
+        stated = {name: value for name, value in {**ADAPTED, **protocol}.items() if value is not None}
+        task = {**data["task"], "protocol": stated}
+        path.write_text(json.dumps({**data, "task": task, "transfer": {**TRANSFER, **part}}))
+
+    return broken
+
+
 def _copied(name: str) -> Break:
     """A sound record of another place."""
     return lambda path, data: path.write_text(json.dumps({**data, **_elsewhere(data, name)}))
@@ -124,6 +145,17 @@ BROKEN: Mapping[str, Break] = {
     "negative samples": _set("task.dataset.samples", -1),
     "seconds are NaN": _set("run.seconds", {"total": float("nan")}),
     "protocol has NaN": _set("task.protocol", {"x": [float("nan")]}),
+    "transfer is a list": _adapted(transfer=["x"]),
+    "transfer without a draw": _adapted(draw=None),
+    "shots are text": _adapted(shots="many"),
+    "shots of another number": _adapted(shots=3),
+    "another track": _adapted(track="leaky"),
+    "a protocol of transfer alone": _set("task.protocol", ADAPTED),
+    "a method that is a list, alone": _set("task.protocol", {"transfer": ["x"]}),
+    "a part about transfer alone": _set("transfer", TRANSFER),
+    "infinite seconds to learn": _set("transfer", {**TRANSFER, "cost": {"fit_seconds": float("inf")}}),
+    "an option is NaN": _adapted({"options": {"alpha": float("nan")}}),
+    "a start that is NaN": _adapted({"zero_shot": {"acc1": float("nan")}}),
     "no time": _set("run.started", "yesterday"),
     "name is a list": _set("model.name", ["m"]),
     "another id": _copied("id"),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from small_pictures import pictures
 
 from vlmbench.data.base import Chosen, content_sha256
-from vlmbench.errors import DataError, UsageError, VlmbenchError
+from vlmbench.errors import BadSampleError, DataError, UsageError, VlmbenchError
 from vlmbench.remarks.base import gathered_remarks
 from vlmbench.remarks.codes import WARNING
-from vlmbench.tasks.classification.support import SupportData
+from vlmbench.tasks.classification.support import ROUNDS, SupportData
 from vlmbench.testing.toy_data import ToyImages
 from vlmbench.transfer.asked import TRACKS, Track, TransferAsked
 from vlmbench.transfer.base import FewShot
@@ -164,14 +165,56 @@ def test_a_val_split_that_overlaps_test_and_train_is_cleared(track: Track) -> No
 
 
 def test_a_val_split_of_test_images_alone_is_refused() -> None:
-    with pytest.raises(DataError, match="no image is left for the track few-shot-valid"):
+    with pytest.raises(DataError, match="all images of the val data are test images or support images too"):
         data_of(val=TEST).draw(asked(2, 0, "few-shot-validation"))
 
 
 def test_a_class_whose_images_are_all_test_images_is_refused() -> None:
     data = data_of(test={"cat": [100], "dog": [110], "bird": [40, 41, 42]})
-    with pytest.raises(DataError, match="1 class of 3 has no image to learn from: bird"):
+    with pytest.raises(DataError, match="1 class of 3 has no image to learn from: bird") as caught:
         data.draw(asked(2))
+    assert "All images of this class in the train data are test images too" in caught.value.message
+    assert caught.value.hint == "Name other data in the card, under `train:`."
+
+
+def counted_draws(monkeypatch: pytest.MonkeyPatch) -> list[FewShot]:
+    """A list that gets each support set when it is drawn."""
+    made: list[FewShot] = []
+
+    def counting(*args: Any, **options: Any) -> FewShot:
+        made.append(draw_support(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr("vlmbench.tasks.classification.support.draw_support", counting)
+    return made
+
+
+def test_train_data_that_is_the_test_data_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = {name: range(60 * place, 60 * place + 60) for place, name in enumerate(NAMES)}
+    made = counted_draws(monkeypatch)
+    with pytest.raises(DataError, match="3 classes of 3 have no image to learn from: cat, dog and bird") as caught:
+        data_of(same, test=same).draw(asked(1))
+    assert "All images of these classes in the train data are test images too" in caught.value.message
+    assert len(made) == ROUNDS
+
+
+def test_the_image_that_is_left_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = counted_draws(monkeypatch)
+    data = data_of({**CLASSES, "cat": range(200, 260)}, test={**TEST, "cat": range(201, 260)})
+    found = drawn(data, asked(1))
+    assert ids(found.train)[0] == "cat/200.png" and len(made) <= ROUNDS + 1
+    assert drawn(data, TransferAsked("knn", 1)) is found and len(made) <= ROUNDS + 1, "one draw for all methods"
+
+
+def test_an_image_that_is_never_drawn_may_be_unreadable() -> None:
+    data = data_of({**CLASSES, "cat": range(200, 260)}, test={**TEST, "cat": range(202, 260)})
+    train = data.train.dataset
+    assert isinstance(train, ToyImages)
+    place = next(index for index, sample in enumerate(train.samples) if sample.id == "cat/259.png")
+    train.files = tuple(None if index == place else file for index, file in enumerate(train.files))
+    with pytest.raises(BadSampleError):
+        data.content(train, place)
+    assert ids(drawn(data, asked(1)).train)[0] in ("cat/200.png", "cat/201.png")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +252,7 @@ def test_requests_that_make_no_sense() -> None:
     with pytest.raises(UsageError, match=r"--track must be one of no-validation, .*, not 'validation'"):
         TransferAsked("gda", 1, 0, "validation")  # type: ignore[arg-type]
     for shots, draw in ((-1, 0), (1, -1), (1.5, 0), (True, 0)):
-        with pytest.raises(UsageError, match="must be a whole number, 0 or above, not"):
+        with pytest.raises(UsageError, match="must be a whole number from 0 to 2,147,483,647, not"):
             TransferAsked("gda", shots, draw)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="--shots names 4 twice"):
         every_transfer(["gda"], [4, 4], [0], track="no-validation", options={})

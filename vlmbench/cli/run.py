@@ -11,15 +11,17 @@ import typer
 from vlmbench.cli.adapting.planned import plan_table, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
-from vlmbench.errors import UsageError
+from vlmbench.errors import LONGEST_IN_TABLE, UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
-from vlmbench.markup import is_blank
+from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
+MOST_DIGITS = 18
+"""Longer numbers are refused as text: Python itself refuses to read thousands of digits."""
 CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
 """The message after Ctrl-C in the middle of a run."""
 
@@ -194,11 +196,11 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         print_table(plan_table(plan))
         show_resolution(plan)
         show_transfer_cost(plan)
-        for task in plan.tasks:
-            for remark in task.remarks:
-                print_note(f"{task.card.name}: {remark.sentence}  [{remark.code}]")
-            if task.problem:
-                print_error(task.problem, about=task.card.name)
+        for name, remark in plan.remarks:
+            print_note(f"{name}: {remark.sentence}  [{remark.code}]")
+        problems = {(task.card.name, task.problem.message): task.problem for task in plan.tasks if task.problem}
+        for (name, _), problem in problems.items():
+            print_error(problem, about=name)
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
@@ -300,7 +302,11 @@ def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError(f"{flag} takes whole numbers with commas between them, such as 1,2,4, not {text!r}")
+        shown = one_line(text, LONGEST_IN_TABLE)
+        raise UsageError(f"{flag} takes whole numbers with commas between them, such as 1,2,4, not {shown!r}")
+    long = next((part for part in parts if len(part) > MOST_DIGITS), None)
+    if long is not None:
+        raise UsageError(f"{flag}: a number of {len(long):,} digits is too large")
     return tuple(map(int, parts))
 
 
@@ -308,10 +314,16 @@ def parse_draws(text: str) -> tuple[int, ...]:
     """The draws of ``--seeds``: ``5`` is 0 to 4, and ``0,3`` is these two.
 
     Raises:
-        UsageError: it is something else, or no draw.
+        UsageError: it is something else, or too many draws.
     """
+    from vlmbench.transfer.every import MOST_DRAWS
+
     numbers = parse_numbers("--seeds", text)
-    return numbers if "," in text else tuple(range(numbers[0]))
+    if "," in text:
+        return numbers
+    if numbers[0] > MOST_DRAWS:
+        raise UsageError(f"--seeds is the number of draws, at most {MOST_DRAWS:,}, not {numbers[0]:,}")
+    return tuple(range(numbers[0]))
 
 
 def parse_settings(settings: list[str], readout: str | None, *, flag: str = "--set") -> dict[str, Any]:

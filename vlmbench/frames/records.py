@@ -86,7 +86,7 @@ def _at(path: Path) -> Entry:
 
 
 def _failed(failure: Failure) -> str:
-    return f"{failure.model} on {failure.task} {failure.status}: {failure.message or failure.error}"
+    return f"{failure.model} on {failure.asked} {failure.status}: {failure.message or failure.error}"
 
 
 def _of_id(name: str, results: Path) -> Entry:

@@ -108,6 +108,12 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
         "the task whose train data was learnt, if it is not the record's own; missing otherwise",
         lambda r: r.transfer.source if r.transfer else None,
     ),
+    ResultColumn(
+        "transfer_options",
+        "string",
+        "every option of the method, as a JSON object; missing for zero-shot, and if the method has none",
+        lambda r: _json(r.transfer.options) if r.transfer else None,
+    ),
     ResultColumn("metric", "string", "the metric's name; missing for a pair that failed", of_metric=lambda r, n, m: n),
     ResultColumn(
         "value",
@@ -307,6 +313,12 @@ numbers, or from the place of a record."""
 OF_FAILURE: Mapping[str, Callable[[Failure], object]] = {
     "model": lambda failure: failure.model,
     "task": lambda failure: failure.task,
+    "transfer": lambda failure: failure.transfer.method if failure.transfer else _ZERO_SHOT,
+    "shots": lambda failure: failure.transfer and failure.transfer.shots,
+    "draw": lambda failure: failure.transfer and failure.transfer.draw,
+    "track": lambda failure: failure.transfer and failure.transfer.track,
+    "setting": lambda failure: failure.transfer and failure.transfer.setting,
+    "learnt_from": lambda failure: failure.transfer and failure.transfer.source,
     "status": lambda failure: failure.status,
     "reason": lambda failure: failure.message or failure.error,
     "origin": lambda failure: "measured",

@@ -167,7 +167,7 @@ def _unpaired(candidate: Side, pairs: Sequence[RecordPair], request: CompareRequ
 def _one_sided(pair: RecordPair, baseline: Side, candidate: Side) -> Mismatch:
     side, model = ("baseline", pair.baseline_model) if pair.baseline is None else ("candidate", pair.candidate_model)
     failures = (baseline if pair.baseline is None else candidate).failures
-    failed = [failure for failure in failures if (failure.model, failure.task) == (model, pair.task)]
+    failed = [failure for failure in failures if (failure.model, failure.asked) == (model, pair.task)]
     failed.sort(key=lambda failure: failure.started)
     reason = (
         f"The {side} failed: {failed[-1].message}"
@@ -182,7 +182,7 @@ def _failed_since(side: Side, entry: Entry) -> Mismatch | None:
     """The failure of the candidate's last run of a pair, if it failed: an older record does not describe that run."""
     record = entry.record
     for failure in side.failures:
-        same = (failure.model, failure.task) == (record.model.name, record.task.name)
+        same = (failure.model, failure.asked) == (record.model.name, record.asked)
         if same and failure.started > record.run.started:
             meaning = f"The candidate's last run of this task failed after its record was made: {failure.message}"
             return mismatch("missing", "run.started", "–", f"{record.run.started}, failed {failure.started}", meaning)

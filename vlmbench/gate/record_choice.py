@@ -155,8 +155,9 @@ def _nothing_in(side: Side, name: str) -> UsageError:
         failure: Failure = max(side.failures, key=lambda each: each.started)
         what = "cannot be asked" if failure.status == "unsupported" else "failed on"
         start = f"{failure.model} {what} {failure.task}: "
+        message = (failure.message or failure.error).removeprefix(start)
         return UsageError(
-            f"there is no record: {start}{(failure.message or failure.error).removeprefix(start)}",
+            f"there is no record: {failure.model} {what} {failure.asked}: {message}",
             hint=failure.hint,
         )
     why = "".join(f"\n{note.removeprefix('left out: ')}" for note in side.notes[:_LISTED])

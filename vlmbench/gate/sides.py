@@ -60,7 +60,7 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
     except RecordError as error:  # exit code 2: an unreadable file is not a regression
         raise UsageError(error.message, hint=error.hint) from error
     if not side.entries:
-        failed = "".join(f"\n{failure.task} failed: {failure.message}" for failure in side.failures)
+        failed = "".join(f"\n{failure.asked} failed: {failure.message}" for failure in side.failures)
         raise UsageError(
             f"no records in {name!r}" + "".join(f"\n{note}" for note in side.notes) + failed,
             hint="It should be a results folder, as `vlmbench run` writes it, one model's folder in it, or a record.",

@@ -164,6 +164,21 @@ class Gathered:
         more = [_more(left_out, unranked=self._unranked_left_out)] if left_out else []
         return [*dict.fromkeys(part.remark for part in parts), *more]
 
+    def say_again(self) -> None:
+        """Make the same remarks once more, for the :func:`gathered_remarks` that surrounds the call."""
+        with self._lock:
+            parts, left_out, unranked = list(self._parts.values()), set(self._left_out), self._unranked_left_out
+        gathered = _GATHERED.get()
+        for part in parts:
+            if gathered is None:
+                warn_caller(part.remark.sentence)
+            else:
+                gathered.add(part)
+        if gathered is not None:
+            with gathered._lock:
+                gathered._left_out |= left_out
+                gathered._unranked_left_out |= unranked
+
 
 @dataclass(frozen=True)
 class _Part:

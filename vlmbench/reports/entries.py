@@ -26,7 +26,8 @@ class Entries:
 
     Attributes:
         records: the newest record of each question.
-        failures: the last failure of each pair that has no later record.
+        failures: the last failure of each pair that has no later record of the same kind: zero-shot, or adapted with
+            the same method, shots, draw and track.
         left_out: why files were left out, one sentence a file.
     """
 
@@ -36,8 +37,12 @@ class Entries:
 
     @property
     def zero_shot(self) -> Entries:
-        """The same without records of adapted models."""
-        return replace(self, records=[record for record in self.records if not is_adapted(record)])
+        """The same without records and failures of adapted models."""
+        return replace(
+            self,
+            records=[record for record in self.records if not is_adapted(record)],
+            failures=[failure for failure in self.failures if failure.transfer is None],
+        )
 
 
 def gather(entries: Iterable[Summary | Failure | Unreadable], *, every: bool = False) -> Entries:
@@ -60,15 +65,16 @@ def gather(entries: Iterable[Summary | Failure | Unreadable], *, every: bool = F
     if every:
         return Entries(sound, [entry for entry in known if isinstance(entry, Failure)], left_out)
     records = newest(sound)
-    answered: dict[tuple[str, str], str] = {}
+    answered: dict[tuple[str, str, bool], str] = {}
     for record in sound:
-        pair = (record.model.name, record.task.name)
-        answered[pair] = max(answered.get(pair, ""), record.run.started)
-    failed: dict[tuple[str, str], Failure] = {}
+        asked = (record.model.name, record.asked, is_adapted(record))
+        answered[asked] = max(answered.get(asked, ""), record.run.started)
+    failed: dict[tuple[str, str, bool], Failure] = {}
     for entry in known:
-        if isinstance(entry, Failure) and entry.started > answered.get((entry.model, entry.task), ""):
-            last = failed.setdefault((entry.model, entry.task), entry)
-            failed[entry.model, entry.task] = max(last, entry, key=lambda failure: failure.started)
+        if isinstance(entry, Failure):
+            asked = (entry.model, entry.asked, entry.transfer is not None)
+            if entry.started > answered.get(asked, ""):
+                failed[asked] = max(failed.get(asked, entry), entry, key=lambda failure: failure.started)
     return Entries(records, list(failed.values()), left_out)
 
 
@@ -135,7 +141,7 @@ def remarks(record: Summary) -> str:
 
 def is_adapted(record: Summary) -> bool:
     """Whether a transfer method adapted the model before it answered."""
-    return "transfer" in record.task.protocol
+    return "transfer" in record.task.protocol or record.transfer is not None
 
 
 def is_unranked(record: Summary) -> bool:

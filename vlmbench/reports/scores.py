@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vlmbench.asked import remarks_of
 from vlmbench.errors import first_line
 from vlmbench.markup import one_line
+from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, MetricValue, Summary
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import NO_VALUE
@@ -119,13 +120,16 @@ def reason(failure: Failure, *, most: int | None = None) -> str:
 
 
 def failed_run(failure: Failure, *, most: int | None = None) -> str:
-    """Why a pair gave no number, and which run it failed in: a folder may hold runs of several days.
+    """Why a pair gave no number, how the model should have been adapted, and which run it failed in.
+
+    A folder may hold runs of several days.
 
     Args:
         most: see :func:`reason`.
     """
     started = one_line(failure.started[:_MINUTES].replace("T", " "), _MINUTES)
-    return f"{reason(failure, most=most)} (run of {started})"
+    adapted = f"{failure.transfer.brief}: " if failure.transfer else ""
+    return f"{adapted}{reason(failure, most=most)} (run of {started})"
 
 
 def failed_datum(failure: Failure) -> dict[str, object]:
@@ -136,6 +140,7 @@ def failed_datum(failure: Failure) -> dict[str, object]:
         "status": failure.status,
         "reason": failure.message or failure.error,
         "started": failure.started,
+        **_adapted_datum(failure.transfer),
     }
 
 
@@ -167,9 +172,18 @@ def measured_datum(record: Summary, name: str) -> dict[str, object]:
         "weights_sha256": record.model.weights_sha256,
         "remarks": ", ".join(dict.fromkeys(remark.brief for remark in said)),
         "remark_codes": " ".join(dict.fromkeys(remark.code for remark in said)),
+        **_adapted_datum(record.transfer),
         **({"reason": metric.reason} if metric.reason else {}),
         **({"source": record.imported.file} if record.imported else {}),
     }
+
+
+def _adapted_datum(how: TransferQuestion | None) -> dict[str, object]:
+    """How the model was adapted, as plain values; nothing for zero-shot."""
+    if how is None:
+        return {}
+    said = {"transfer": how.method, "shots": how.shots, "draw": how.draw, "track": how.track, "setting": how.setting}
+    return {**said, "learnt_from": how.source}
 
 
 def published_datum(found: Published) -> dict[str, object]:

@@ -45,9 +45,8 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     store.check_writable()
     executor = find_executor(request.executor)
     state = ProcessState(request.settings, listener, plan.tasks, plan.objects)
-    for task in plan.tasks:
-        for remark in task.remarks:
-            listener.remark(task.card.name, remark)
+    for name, remark in plan.remarks:
+        listener.remark(name, remark)
     driver = _Driver(plan, request, store, listener)
     results: dict[int, PairResult] = {}
     try:

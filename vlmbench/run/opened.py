@@ -12,7 +12,7 @@ from vlmbench.data.base import ImageDataset, SourceContext
 from vlmbench.data.contents import ContentHashes
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
-from vlmbench.remarks.base import Remark, gathered_remarks, say
+from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, say
 from vlmbench.remarks.codes import VAL_ABSENT, WARNING
 from vlmbench.tasks.base import Question, SharedDatasets, TaskOptions, TaskPlugin, needed_roles
 
@@ -36,6 +36,19 @@ class OpenedTask:
     remarks: tuple[Remark, ...] = ()
 
 
+@dataclass(frozen=True)
+class OpenedData:
+    """The data of some roles of a task, which the questions of the task share.
+
+    Attributes:
+        datasets: the open data, or why it cannot be opened.
+        said: the remarks made while it was opened.
+    """
+
+    datasets: SharedDatasets | VlmbenchError
+    said: Gathered
+
+
 def open_task(
     card: TaskCard,
     plugin: TaskPlugin,
@@ -44,7 +57,7 @@ def open_task(
     *,
     offline: bool = False,
     objects: Mapping[str, ImageDataset] | None = None,
-    shared: MutableMapping[Hashable, SharedDatasets] | None = None,
+    shared: MutableMapping[Hashable, OpenedData] | None = None,
     contents: ContentHashes | None = None,
 ) -> OpenedTask:
     """Open the data of the roles that the question needs, and make the question.
@@ -52,7 +65,7 @@ def open_task(
     Args:
         objects: datasets in memory, by the location in their card's source.
         shared: data that is open already, by task and roles. What is opened here is added, so that the questions of
-            one task to many methods and draws open it once.
+            one task to many methods and draws open it once, also if it cannot be opened.
         contents: content hashes that are known.
     """
     context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
@@ -75,21 +88,40 @@ def _shared(
     card: TaskCard,
     roles: tuple[Role, ...],
     context: SourceContext,
-    shared: MutableMapping[Hashable, SharedDatasets],
+    shared: MutableMapping[Hashable, OpenedData],
     contents: ContentHashes | None,
 ) -> SharedDatasets:
+    """The data of these roles, opened once. Each question gets the remarks that were made meanwhile.
+
+    Raises:
+        VlmbenchError: it cannot be opened.
+    """
     key = card.name, roles
     if key not in shared:
-        opened = {role: _open_role(card, role, context) for role in roles}
+        shared[key] = _open_roles(card, roles, context, contents)
+    found = shared[key]
+    found.said.say_again()
+    if isinstance(found.datasets, VlmbenchError):
+        raise found.datasets.with_traceback(None)
+    return found.datasets
+
+
+def _open_roles(
+    card: TaskCard, roles: tuple[Role, ...], context: SourceContext, contents: ContentHashes | None
+) -> OpenedData:
+    with gathered_remarks(WARNING) as said:
+        try:
+            opened = {role: _open_role(card, role, context) for role in roles}
+        except Exception as error:  # a bug in a source too
+            return OpenedData(unexpected(error), said)
         there = {role: dataset for role, dataset in opened.items() if dataset is not None}
-        shared[key] = SharedDatasets(there, contents)
-    if "val" in roles and "val" not in shared[key]:
-        say(
-            VAL_ABSENT,
-            f"the val data that the card of {card.name!r} names is in none of its places",
-            brief="no val data",
-        )
-    return shared[key]
+        if "val" in roles and "val" not in there:
+            say(
+                VAL_ABSENT,
+                f"the val data that the card of {card.name!r} names is in none of its places",
+                brief="no val data",
+            )
+    return OpenedData(SharedDatasets(there, contents), said)
 
 
 def _with_source(
@@ -98,14 +130,19 @@ def _with_source(
     source: TaskCard,
     of_source: SourceContext,
     roles: tuple[Role, ...],
-    shared: MutableMapping[Hashable, SharedDatasets],
+    shared: MutableMapping[Hashable, OpenedData],
     contents: ContentHashes | None,
 ) -> SharedDatasets:
     """The test data of a task, and the other data of the task that is learnt from. Both are opened once."""
     other = tuple(role for role in roles if role != "test")
     learnt = _shared(source, other, of_source, shared, contents)
     own = _shared(card, ("test",), context, shared, contents)
-    return SharedDatasets({**own, **learnt}, learnt.contents)
+    key = card.name, source.name, other
+    if key not in shared:
+        shared[key] = OpenedData(SharedDatasets({**own, **learnt}, learnt.contents), Gathered())
+    found = shared[key].datasets
+    assert isinstance(found, SharedDatasets)  # both are open
+    return found
 
 
 def _of_the_size(question: Question) -> list[Remark]:

@@ -22,6 +22,7 @@ from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, Vlmbe
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.peak_memory import PeakMemory
 from vlmbench.models.base import Model
+from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
 from vlmbench.remarks.codes import BAD_SAMPLES, NO_VALUE, SETTING_UNUSED, WARNING, is_strict
@@ -310,9 +311,11 @@ def _parquet(table: pa.Table, identifier: str, pair: _Pair, content_fingerprint:
 def failed(job: Job, error: VlmbenchError, started: datetime) -> PairAnswer:
     """The answer to a job that failed."""
     unsupported = isinstance(error, UnsupportedError)
+    transfer = job.options.transfer
     failure = Failure(
         model=job.model.name,
         task=job.task.name,
+        transfer=TransferQuestion.of(transfer.protocol) if transfer.adapts else None,
         status="unsupported" if unsupported else "failed",
         error=type(error).__name__,
         message=error.message,

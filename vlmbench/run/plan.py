@@ -19,6 +19,7 @@ from vlmbench.features.precision import check_precision, resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.registry import did_you_mean
+from vlmbench.remarks.base import Remark
 from vlmbench.run.executors import DEFAULT_EXECUTOR, find_executor
 from vlmbench.run.executors.base import InThisProcess
 from vlmbench.run.job import RunSettings
@@ -33,9 +34,9 @@ from vlmbench.run.names import (
     resolve_models,
     source_card,
 )
-from vlmbench.run.opened import OpenedTask, open_task
+from vlmbench.run.opened import OpenedData, OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import SharedDatasets, TaskOptions, TaskPlugin, check_transfer
+from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
 from vlmbench.tasks.learnt_classes import check_learnt_classes
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
@@ -110,6 +111,11 @@ class Plan:
     tasks: tuple[OpenedTask, ...]
     objects: Mapping[str, GivenModel] = field(default_factory=dict)
 
+    @property
+    def remarks(self) -> Sequence[tuple[str, Remark]]:
+        """The remarks on the tasks, each with the name of its task. Questions of one task share most of them."""
+        return list(dict.fromkeys((task.card.name, remark) for task in self.tasks for remark in task.remarks))
+
 
 def import_adapters(models: Sequence[ModelAsked]) -> None:
     """Import the adapters of these models with the packages that they need. Nothing is written.
@@ -160,7 +166,7 @@ def make_plan(request: RunRequest) -> Plan:
                 ADAPTERS.get(other_card(name, objects).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
-    shared: dict[Hashable, SharedDatasets] = {}
+    shared: dict[Hashable, OpenedData] = {}
     contents = ContentHashes(index_folder(request.use_cache and not request.force))
     return Plan(
         models,

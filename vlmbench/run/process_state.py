@@ -29,9 +29,10 @@ from vlmbench.run.fingerprint_index import FingerprintIndex
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import Listener
 from vlmbench.run.names import other_card
-from vlmbench.run.opened import OpenedTask, open_task
+from vlmbench.run.opened import OpenedData, OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import SharedDatasets, TaskOptions
+from vlmbench.tasks.base import TaskOptions
+from vlmbench.transfer.asked import transfer_key
 
 CPU_BATCH, ACCELERATOR_BATCH = 8, 256
 """The default number of images in a forward pass. An accelerator needs large batches (they are halved if memory runs
@@ -47,6 +48,11 @@ class _Loaded:
     remarks: tuple[Remark, ...]
     cache: RunCache
     memory: FeatureMemory = field(default_factory=FeatureMemory)
+
+
+def _question_key(card: TaskCard, options: TaskOptions) -> Hashable:
+    """A key that few questions of a run share, so that one of thousands is found at once."""
+    return card.name, transfer_key(options.transfer.protocol)
 
 
 class ProcessState:
@@ -81,13 +87,16 @@ class ProcessState:
         self._precision = check_precision(settings.precision)
         self._cache = RunCache(settings.use_cache, self._precision)
         self.opened = list(opened)
+        self._by_question: dict[Hashable, list[OpenedTask]] = {}
+        for task in self.opened:
+            self._by_question.setdefault(_question_key(task.card, task.options), []).append(task)
         self._card: ModelCard | None = None
         self._model: Model | VlmbenchError | None = None
         self.model_remarks: tuple[Remark, ...] = ()
         self._memory = FeatureMemory()
         self._others: dict[str, _Loaded] = {}
         self._closed: list[RunCache] = []
-        self._datasets: dict[Hashable, SharedDatasets] = {}
+        self._datasets: dict[Hashable, OpenedData] = {}
         self._hashes = ContentHashes(index_folder(settings.use_cache))
 
     @classmethod
@@ -104,7 +113,8 @@ class ProcessState:
 
     def task(self, card: TaskCard, options: TaskOptions) -> OpenedTask:
         """A task with its data, which is opened at the first call."""
-        for task in self.opened:
+        known = self._by_question.setdefault(_question_key(card, options), [])
+        for task in known:
             if task.options == options and task.card == card:
                 return task
         settings = self.settings
@@ -118,6 +128,7 @@ class ProcessState:
             contents=self._hashes,
         )
         self.opened.append(opened)
+        known.append(opened)
         return opened
 
     def model(self, card: ModelCard) -> Model:

@@ -9,9 +9,9 @@ numbers with :func:`vlmbench.remarks.base.say`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
@@ -127,6 +127,9 @@ Datasets = Mapping[Role, ImageDataset]
 """The opened data of a question, by role."""
 
 
+MadeT = TypeVar("MadeT")
+
+
 class SharedDatasets(dict[Role, ImageDataset]):
     """Data that several questions on one task share.
 
@@ -137,6 +140,17 @@ class SharedDatasets(dict[Role, ImageDataset]):
     def __init__(self, datasets: Mapping[Role, ImageDataset], contents: ContentHashes | None = None) -> None:
         super().__init__(datasets)
         self.contents = contents or ContentHashes()
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], MadeT]) -> MadeT:
+        """What ``make`` makes of the data. It is called at the first time, and not again if it raised no error.
+
+        Args:
+            key: what ``make`` depends on besides the data, with a word that no other kind of thing has.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(MadeT, self._made[key])
 
 
 class Question(Protocol):

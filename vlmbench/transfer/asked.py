@@ -25,6 +25,8 @@ Track = Literal["no-validation", "cut-validation", "few-shot-validation", "full-
 - ``leaky``: the test images, as some papers chose; every table marks it.
 """
 TRACKS: tuple[Track, ...] = get_args(Track)
+LIMIT = 2**31
+"""Shots and draws are below it, so that every generator of random numbers takes a draw as its seed."""
 Setting = Literal["all-classes", "base-to-new"]
 """Which classes of a task are learnt:
 
@@ -53,7 +55,7 @@ class TransferAsked:
         source: the card of another task, whose train data and classes are learnt; None: the task's own.
 
     Raises:
-        UsageError: a number below 0, an unknown track or setting, or two of these that exclude each other.
+        UsageError: a number below 0 or too large, an unknown track or setting, or two of these that exclude each other.
     """
 
     method: str = ZERO_SHOT
@@ -67,8 +69,10 @@ class TransferAsked:
 
     def __post_init__(self) -> None:
         for option, value in (("--shots", self.shots), ("the draw of --seeds", self.draw)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise UsageError(f"{option} must be a whole number, 0 or above, not {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < LIMIT:
+                large = isinstance(value, int) and value >= LIMIT  # Python refuses to print thousands of digits
+                said = "a larger number" if large else repr(value)
+                raise UsageError(f"{option} must be a whole number from 0 to {LIMIT - 1:,}, not {said}")
         if self.track not in TRACKS:
             raise UsageError(f"--track must be one of {', '.join(TRACKS)}, not {self.track!r}")
         if self.setting not in SETTINGS:
@@ -119,4 +123,6 @@ def transfer_key(protocol: Mapping[str, Any]) -> tuple[Any, ...]:
 
     The method's options are not part of it: a record has all of them, and a request has those that the user set.
     """
-    return tuple(protocol.get(name) for name in ("transfer", "shots", "draw", "track", "setting", "source"))
+    names = ("transfer", "shots", "draw", "track", "setting", "source")
+    of_zero_shot = "transfer" not in protocol  # other fields of its protocol may have the same names
+    return tuple(None if of_zero_shot else protocol.get(name) for name in names)

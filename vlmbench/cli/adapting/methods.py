@@ -80,23 +80,29 @@ def _row(method: TransferMethod) -> list[str]:
 
 def _data(method: TransferMethod) -> dict[str, Any]:
     """The facts about a method as plain values."""
-    import sys
-
-    from vlmbench.transfer.base import MethodOptions, StatesOptions, learns_from
+    from vlmbench.transfer.base import StatesOptions, learns_from
 
     schema = method.options if isinstance(method, StatesOptions) else None
-    own = schema is not None and schema is not MethodOptions  # the settings lie in the method's own module
-    text = sys.modules[(schema if own else getattr(method, "learn", type(method))).__module__].__doc__ or ""
     return {
         "name": method.name,
         "version": method.version,
-        "description": " ".join(text.split()),
+        "description": _description(method),
         "learns_from": _LEARNS[learns_from(method)],
         "needs": sorted(need.__name__ for need in method.needs),
         "reads": method.reads,
         "scores_new_classes": method.scores_new_classes,
         "options": [] if schema is None else _options(schema.model_json_schema()["properties"]),
     }
+
+
+def _description(method: TransferMethod) -> str:
+    """The text of the module that defines the method as ``METHOD``; of another method, that of its class's module."""
+    import sys
+
+    modules = list(sys.modules.values())
+    own = next((module for module in modules if vars(module).get("METHOD") is method), None)
+    text = (own or sys.modules[type(method).__module__]).__doc__ or ""
+    return " ".join(text.split())
 
 
 def _options(properties: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.cli.console import print_line
 from vlmbench.errors import LONGEST_IN_TABLE, first_line
+from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted
 
@@ -65,9 +66,10 @@ def _support_images(task: OpenedTask) -> int:
 def _adapted(task: OpenedTask) -> str:
     asked = task.options.transfer
     shots = f", {asked.shots}-shot, draw {asked.draw}" if asked.shots else ""
-    setting = "" if asked.setting == "all-classes" else f", {asked.setting}"
+    track = "" if asked.track == USUAL_TRACK else f", {asked.track}"
+    setting = "" if asked.setting == USUAL_SETTING else f", {asked.setting}"
     source = "" if asked.source is None else f", from {asked.source.name}"
-    return f"{asked.method}{shots}{setting}{source}" if asked.adapts else "–"
+    return f"{asked.method}{shots}{track}{setting}{source}" if asked.adapts else "–"
 
 
 def _data(task: OpenedTask) -> list[str]:

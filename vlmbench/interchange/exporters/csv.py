@@ -14,6 +14,7 @@ from vlmbench.reports.table_data import Table
 COLUMNS = (
     *("model", "task", "metric", "value", "ci95_low", "ci95_high", "n", "reason", "chance", "unit", "higher_is_better"),
     *("main", "kind", "task_version", "split", "samples", "standard_samples", "bad_samples", "limit", "seed"),
+    *("transfer", "shots", "draw", "track", "setting", "learnt_from", "transfer_options"),
     *("precision", "device", "images_per_second", "started", "weights_sha256", "imported_from", "remarks", "run_id"),
 )
 """The columns of the file: some of those of a results frame, with the same meaning."""

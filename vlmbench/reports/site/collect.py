@@ -91,7 +91,8 @@ def deviation(record: Summary) -> str:
 
 def _pairs(entries: Entries) -> dict[tuple[str, str], ModelOnTask]:
     answers: dict[tuple[str, str], list[Summary]] = defaultdict(list)
-    for record in entries.zero_shot.records:
+    entries = entries.zero_shot
+    for record in entries.records:
         answers[record.model.name, record.task.name].append(record)
     failures = {(failure.model, failure.task): failure for failure in entries.failures}
     return {

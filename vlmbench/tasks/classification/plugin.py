@@ -10,7 +10,6 @@ from typing import Any
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset, TargetKind
-from vlmbench.data.contents import ContentHashes
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
@@ -166,14 +165,18 @@ class Classification:
             check_classes(asked, card, learnt, prompts)
         data = None
         if needs_support(asked):
-            contents = datasets.contents if isinstance(datasets, SharedDatasets) else ContentHashes()
-            data = support_data(
-                asked.source or card,
-                datasets,
-                learnt.class_names,
-                Chosen(dataset, range(len(dataset.samples))),
-                contents,
-                order=datasets["train" if asked.source else "test"].classes,
+            shared = datasets if isinstance(datasets, SharedDatasets) else SharedDatasets(datasets)
+            order = datasets["train" if asked.source else "test"].classes
+            data = shared.once(
+                ("support data", tuple(learnt.class_names), None if order is None else tuple(order)),
+                lambda: support_data(
+                    asked.source or card,
+                    datasets,
+                    learnt.class_names,
+                    Chosen(dataset, range(len(dataset.samples))),
+                    shared.contents,
+                    order=order,
+                ),
             )
             data.check(asked)
         return AdaptedQuestion(

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset
@@ -21,6 +22,10 @@ from vlmbench.transfer.base import FewShot
 from vlmbench.transfer.relabelled import RelabelledDataset
 from vlmbench.transfer.support import MOST_VALIDATION, Pools, draw_support
 from vlmbench.wording import counted, either, listed
+
+ROUNDS = 3
+"""After this number of draws with test images among them, all images of their classes are compared with the test
+images."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class SupportData:
     train: Pools
     val: Pools | None
     contents_known: ContentHashes = field(default_factory=ContentHashes)
+    _checked: set[Hashable] = field(default_factory=set, init=False, repr=False, compare=False)
+    _drawn: dict[Hashable, Drawn] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def check(self, asked: TransferAsked) -> None:
         """Refuse a draw that cannot be made, before any image is read.
@@ -84,32 +91,42 @@ class SupportData:
         Raises:
             DataError, UsageError: see :func:`~vlmbench.transfer.support.draw_support`.
         """
-        draw_support(asked, self.train, self.val, self.class_names, task=self.task)
+        key = _draw_key(asked)
+        if key not in self._checked:
+            draw_support(asked, self.train, self.val, self.class_names, task=self.task)
+            self._checked.add(key)
 
     def draw(self, asked: TransferAsked) -> Drawn:
-        """The support set of a draw. An image whose content is also a test image is passed over.
+        """The support set of a draw, the same for all methods.
 
-        Drawing starts anew without such images, so that the draw depends on its seed and the data alone.
+        An image whose content is also a test image is passed over. Drawing starts anew without such images, so that the
+        draw depends on its seed and the data alone.
 
         Raises:
-            DataError: a class has no other image.
+            DataError: a class has no other image, or the val data has none.
             BadSampleError: an image cannot be read.
         """
-        of_test = self._of_test()
-        train, val, passed = self.train, self.val, list[str]()
+        key = _draw_key(asked)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(asked)
+        return self._drawn[key]
+
+    def _draw(self, asked: TransferAsked) -> Drawn:
+        train, val, passed, rounds = self.train, self.val, list[str](), 0
         while True:
+            self._check_left(train, val)
             found = draw_support(asked, train, val, self.class_names, task=self.task)
             assert found.train is not None
             learnt = {self.content(found.train.dataset, index) for index in found.train.indices}
-            double = [index for index in found.train.indices if self.content(found.train.dataset, index) in of_test]
-            chosen = found.val
+            support, chosen = found.train, found.val
+            double = [index for index in support.indices if self.content(support.dataset, index) in self._of_test]
             double_val = (
                 []
                 if chosen is None
                 else [
                     index
                     for index in chosen.indices
-                    if (content := self.content(chosen.dataset, index)) in of_test or content in learnt
+                    if (content := self.content(chosen.dataset, index)) in self._of_test or content in learnt
                 ]
             )
             if not double and not double_val:
@@ -118,9 +135,15 @@ class SupportData:
             passed += [chosen.dataset.samples[index].id for index in double_val] if chosen is not None else []
             train = train.without(double if val is not None else [*double, *double_val])
             val = None if val is None else val.without(double_val)
+            rounds += 1
+            if rounds == ROUNDS:
+                train, of_train = self._without_test(train, double)
+                val, of_val = (None, []) if val is None else self._without_test(val, double_val)
+                passed += [*of_train, *of_val]
         self.contents_known.keep()
         return Drawn(found, tuple(passed), self._fewer(found, asked.track))
 
+    @cached_property
     def _of_test(self) -> frozenset[str]:
         """The contents of the test samples that can be read. The others are told of when they are scored."""
         found = set[str]()
@@ -144,6 +167,44 @@ class SupportData:
             names.update(dict.fromkeys(name for label, name in enumerate(self.class_names) if drawn[label] < count))
         return tuple(names)
 
+    def _without_test(self, pools: Pools, double: Sequence[int]) -> tuple[Pools, list[str]]:
+        """The pools without the test images of whole classes, and the ids of these.
+
+        If most images of a class are test images too, drawing again and again would come upon one after the other.
+
+        Args:
+            double: test images that were drawn; their classes are compared.
+        """
+        samples = pools.dataset.samples
+        classes = sorted({label for index in double if isinstance(label := samples[index].target, int)})
+        found = []
+        for index in (index for label in classes for index in pools.by_class[label]):
+            with suppress(BadSampleError):  # it was not drawn
+                found += [index] if self.content(pools.dataset, index) in self._of_test else []
+        return pools.without(found), [samples[index].id for index in found]
+
+    def _check_left(self, train: Pools, val: Pools | None) -> None:
+        """Refuse pools from which everything was removed.
+
+        Raises:
+            DataError: all train images of a class, or all val images, are in another role too.
+        """
+        gone = [label for label, pool in sorted(train.by_class.items()) if not pool and self.train.by_class[label]]
+        if gone:
+            names, count = [self.class_names[label] for label in gone], len(gone)
+            raise DataError(
+                f"task {self.task!r}: {counted(count, 'class', 'classes')} of {len(self.class_names)} "
+                f"{either(count, 'has', 'have')} no image to learn from: {listed(names, most=3)}. All images of "
+                f"{either(count, 'this class', 'these classes')} in the train data are test images too",
+                hint="Name other data in the card, under `train:`.",
+            )
+        if val is not None and not any(val.by_class.values()) and self.val and any(self.val.by_class.values()):
+            raise DataError(
+                f"task {self.task!r}: no image is left to choose settings with: all images of the val data are "
+                "test images or support images too",
+                hint="Name other data in the card, under `val:`.",
+            )
+
     def contents(self, chosen: Chosen) -> Mapping[int, str]:
         """The hex content hash of each chosen sample, by its index."""
         return {index: self.content(chosen.dataset, index) for index in chosen.indices}
@@ -151,6 +212,11 @@ class SupportData:
     def content(self, dataset: ImageDataset, index: int) -> str:
         """The hex content hash of one sample. Each is read once."""
         return self.contents_known.get(dataset, index)
+
+
+def _draw_key(asked: TransferAsked) -> Hashable:
+    """What a draw depends on besides the data."""
+    return asked.shots, asked.draw, asked.track
 
 
 def support_data(
