@@ -84,3 +84,16 @@ def test_from_python(cards: dict[str, str]) -> None:
     assert elsewhere.transfer and elsewhere.transfer.source == "few" and elsewhere.main_metric == "acc1"
     with pytest.raises(UsageError, match="and --learn-from those of another task"):
         vlmbench.evaluate("toy:a", cards["bare"], setting="base-to-new", learn_from=cards["few"], **settings)
+
+
+def test_a_dry_run_says_what_goes_through_the_towers() -> None:
+    """Ten classes. CoOp takes 50 epochs of one batch for K = 1, and 100 epochs of one whole batch of 32 for K = 4."""
+    asked = ("run", "-m", "demo-clip", "-t", "demo-digits", "--shots", "1,4", "--seeds", "2", "--dry-run")
+    done = command(*asked, "--transfer", "coop", "--transfer", "gda", "--transfer", "full-ft", "--option", "epochs=3")
+    assert done.returncode == 0, done.stderr
+    rows = {
+        line.split()[0]: line.split()[1:] for line in done.stdout.split("About what methods send")[1].splitlines()[2:]
+    }
+    assert rows["coop"] == ["4", "12", "0", "160"], "3 steps of each, and the texts of the classifier"
+    assert rows["full-ft"] == ["4", "12", "1,500", "0"], "3 x 10 and 3 x 40 images, and 300 test images, twice"
+    assert "gda" not in rows

@@ -34,8 +34,8 @@ from vlmbench.testing.toy_data import ToyImages
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import Track, TransferAsked
 from vlmbench.transfer.base import FewShot, LinearClassifier, lacks_needs
-from vlmbench.transfer.imaged import ImagedData, ImagedMethod, ImagedOptions, with_warm_up
-from vlmbench.transfer.training import Recipe, Weights
+from vlmbench.transfer.imaged import ImagedData, ImagedMethod, ImagedOptions
+from vlmbench.transfer.training import Recipe, Weights, with_warm_up
 
 NAMES = [name for name in METHODS if isinstance(METHODS.get(name), ImagedMethod)]
 OF_TRANSFORMERS = ["clip-lora", "maple", "promptsrc", "vpt"]

@@ -127,6 +127,39 @@ class UsesOtherModels(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class PlannedCost:
+    """About what one draw will take, before it is learnt; validation is not counted.
+
+    Attributes:
+        steps: of training.
+        images: through the image tower, beyond one for each image.
+        texts: through the text tower, beyond the prompts. Those that are computed again for memory count once.
+    """
+
+    steps: int = 0
+    images: int = 0
+    texts: int = 0
+
+
+@runtime_checkable
+class PlansCost(Protocol):
+    """The capability of methods that can say beforehand what a draw takes. Others learn from features."""
+
+    def planned(self, images: int, test: int, classes: int, shots: int, options: Mapping[str, Any]) -> PlannedCost:
+        """Estimate the cost of one draw.
+
+        Args:
+            images: the number of support images.
+            test: the number of test images.
+            classes: C.
+            shots: K.
+
+        Raises:
+            UsageError: an option is wrong.
+        """
+
+
 @runtime_checkable
 class LimitsNewClasses(Protocol):
     """The capability of methods that can score new classes with some of their settings only."""

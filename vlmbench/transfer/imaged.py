@@ -30,6 +30,7 @@ from vlmbench.transfer.base import (
     Fitted,
     LearnsFrom,
     MethodOptions,
+    PlannedCost,
     Reads,
     TransferMethod,
     lacks_needs,
@@ -76,14 +77,6 @@ class ImagedOptions(MethodOptions):
         return Recipe(
             "sgd", self.lr, self.epochs, self.batch_size, weight_decay=self.weight_decay, warmup=1, whole_batches=True
         )
-
-
-def with_warm_up(recipe: Recipe, warmup: int, images: int) -> Recipe:
-    """A recipe that warms up for some steps, but at most for a tenth of all steps for N images.
-
-    Published warm-ups are for full data sets, and are longer than the whole training on a few images.
-    """
-    return replace(recipe, warmup_steps=min(warmup, recipe.steps(images) // 10))
 
 
 class WordedOptions(ImagedOptions):
@@ -179,6 +172,13 @@ class ImagedMethod(Generic[OptionsT]):
     reads: Reads = "pixels"
     learns_from: LearnsFrom = "labels"
     at_once: bool = False
+
+    def planned(self, images: int, test: int, classes: int, shots: int, options: Mapping[str, Any]) -> PlannedCost:
+        """See :class:`~vlmbench.transfer.base.PlansCost`. Test images go through the changed tower, too."""
+        settled = settle_options(self.name, self.options, options)
+        steps = settled.recipe(images, shots).steps(images)
+        texts = classes * (steps + 1) if TunableTowers in self.needs else 0
+        return PlannedCost(steps, steps * min(settled.batch_size, images) + test, texts)
 
     def lacks(self, model: Model, options: Mapping[str, Any]) -> str | None:
         """See :class:`~vlmbench.transfer.base.ChecksModel`."""

@@ -21,7 +21,16 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import capability
 from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
-from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, LinearClassifier, MethodOptions, Reads
+from vlmbench.transfer.base import (
+    Classifier,
+    FewShot,
+    Fitted,
+    LearnsFrom,
+    LinearClassifier,
+    MethodOptions,
+    PlannedCost,
+    Reads,
+)
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
 from vlmbench.transfer.encoded import labels_of
 from vlmbench.transfer.features import Watch, check_finite, own_views, text_features, unwatched
@@ -142,6 +151,14 @@ class PromptedMethod(Generic[OptionsT]):
     read: Callable[[FeatureEngine, Chosen, OptionsT, int], Tensor] = own_views
     settled: Callable[[FeatureEngine, OptionsT], Mapping[str, Any]] | None = None
     texts_of_each: bool = False
+
+    def planned(self, images: int, test: int, classes: int, shots: int, options: Mapping[str, Any]) -> PlannedCost:
+        """See :class:`~vlmbench.transfer.base.PlansCost`. Each step takes the texts of all classes."""
+        settled = settle_options(self.name, self.options, options)
+        recipe = settled.recipe(shots)
+        steps = recipe.steps(images)
+        each = min(settled.batch_size, images) if self.texts_of_each else 1
+        return PlannedCost(steps, texts=classes * (steps * each + (test if self.texts_of_each else 1)))
 
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -181,6 +181,14 @@ def _epochs(images: int, rows: int, recipe: Recipe, seeds: Sequence[int]) -> Ite
         batches = torch.split(order, recipe.batch_size, dim=1)[: min(left, recipe.batches(images))]
         left -= len(batches)
         yield iter(batches)
+
+
+def with_warm_up(recipe: Recipe, warmup: int, images: int) -> Recipe:
+    """A recipe that warms up for some steps, but at most for a tenth of all steps for N images.
+
+    Published warm-ups are for full data sets, and are longer than the whole training on a few images.
+    """
+    return replace(recipe, warmup_steps=min(warmup, recipe.steps(images) // 10))
 
 
 def rows_of(tensor: Tensor, batch: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vlmbench.cli.console import print_line
+from vlmbench.cli.console import print_line, print_table
 from vlmbench.errors import LONGEST_IN_TABLE, first_line
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted
@@ -43,6 +44,41 @@ def show_transfer_cost(plan: Plan) -> None:
         f"{counted(len(plan.models), 'model')}. Features in the cache are not encoded again.",
         style="dim",
     )
+    if (table := _cost_table(adapted)).rows:
+        print_line("")
+        print_table(table)
+
+
+def _cost_table(adapted: Sequence[OpenedTask]) -> Table:
+    """About what methods that work with the towers take, for each model. Methods on features have no row."""
+    from vlmbench.transfer import METHODS
+    from vlmbench.transfer.base import PlannedCost, PlansCost
+
+    found: dict[str, list[PlannedCost]] = {}
+    for task in adapted:
+        asked, question = task.options.transfer, task.question
+        method = METHODS.get(asked.method)
+        if isinstance(method, PlansCost) and question is not None:
+            images, test, classes = _support_images(task), len(question.indices), _learnt_classes(task)
+            cost = method.planned(images, test, classes, asked.shots, asked.options)
+            found.setdefault(asked.method, []).append(cost)
+    columns = [Column("method"), *(Column(name, "right") for name in ("runs", "steps", "images", "texts"))]
+    rows = [
+        [name, f"{len(costs)}", *(f"{sum(getattr(cost, part) for cost in costs):,}" for part in _PARTS)]
+        for name, costs in found.items()
+    ]
+    return Table("About what methods send through the towers, for each model", columns, rows, [])
+
+
+_PARTS = ("steps", "images", "texts")
+
+
+def _learnt_classes(task: OpenedTask) -> int:
+    """C, the number of classes that are learnt or scored."""
+    from vlmbench.tasks.classification.adapted import AdaptedQuestion
+
+    question: object = task.question
+    return len(question.learnt.class_names) if isinstance(question, AdaptedQuestion) else 0
 
 
 def _learnt_from(task: OpenedTask) -> str:

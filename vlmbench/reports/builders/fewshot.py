@@ -28,7 +28,7 @@ NOTE = (
 COST_COLUMNS = ("trained", "memory", "images", "texts", "test images", "test texts")
 COSTS = (
     "Costs are of one draw with the most shots. fit s: seconds to learn, without encoding images and prompts, which "
-    "methods share; trained: how many numbers; memory: the largest in use while it learnt; images, texts: how many went "
+    "methods share; trained: how many numbers; memory: the largest in use while it learnt; images, texts: how many go "
     "through the image tower and the text tower to learn; test images, test texts: how many for each test image."
 )
 LAST = "last step: what the method ends with without validation, with the most shots."

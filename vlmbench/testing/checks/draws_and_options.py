@@ -19,7 +19,7 @@ from vlmbench.features.images.batch import ImageBatch
 from vlmbench.features.settings import EngineSettings
 from vlmbench.models.base import VisionLanguageModel
 from vlmbench.prompts import PromptSet
-from vlmbench.testing.checks.features import apart
+from vlmbench.testing.checks.features import apart_in_size
 from vlmbench.testing.conformance import Inspection
 from vlmbench.testing.toy_models import toy_model
 from vlmbench.transfer.base import (
@@ -108,7 +108,7 @@ def check_draws(
         for found, support in zip(together, supports, strict=True):
             (alone,) = fit_draws([support])
             one, other = found.classifier.logits(inputs), alone.classifier.logits(inputs)
-            difference = apart(one, other) / max(1.0, float(other.abs().max()))
+            difference = apart_in_size(one, other)
             inspection.require(difference <= close, f"logits of draw {support.seed} differ by a share {difference:.3g}")
             same = dict(found.chosen) == dict(alone.chosen)
             inspection.require(same, f"alone, draw {support.seed} chose {alone.chosen}, not {found.chosen}")
@@ -146,7 +146,7 @@ def check_new_classes(
         inspection.require(tuple(logits.shape) == wanted, f"the shape is {tuple(logits.shape)}, not {wanted}")
         inspection.require(bool(torch.isfinite(logits).all()), "some logits of new classes are NaN or infinite")
         own, again = found.classifier.logits(inputs), found.for_classes(engine, prompts).logits(inputs)
-        difference = apart(own, again) / max(1.0, float(own.abs().max()))
+        difference = apart_in_size(own, again)
         inspection.require(difference <= close, f"logits of the learnt classes differ by a share {difference:.3g}")
 
 

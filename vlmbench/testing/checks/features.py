@@ -44,6 +44,11 @@ def require_features(
     return found
 
 
+def apart_in_size(first: Tensor, second: Tensor) -> float:
+    """The largest difference between the values of two tensors, as a share of the second's largest value above 1."""
+    return apart(first, second) / max(1.0, float(second.abs().max())) if second.numel() else apart(first, second)
+
+
 def apart(first: Tensor, second: Tensor) -> float:
     """The largest difference between the values of two tensors. It is infinite if their shapes differ."""
     if first.shape != second.shape:

@@ -22,7 +22,7 @@ from vlmbench.testing.checks.draws_and_options import (
     check_options,
     engine_of,
 )
-from vlmbench.testing.checks.features import apart, different, stacked
+from vlmbench.testing.checks.features import apart_in_size, different, stacked
 from vlmbench.testing.checks.unchanged import changed, changed_weights, process_state, weights_of
 from vlmbench.testing.conformance import Conformance, Inspection
 from vlmbench.testing.toy_data import ToyImages, toy_dataset
@@ -46,6 +46,7 @@ from vlmbench.wording import listed
 _SHOTS = 2
 _TEMPLATES = ("a photo of a {}.", "{}")
 _CLOSE = 1e-4
+"""How far logits of the same image may be apart, as a share of the largest one above 1."""
 
 
 def check_transfer(
@@ -128,7 +129,7 @@ def _check_fit(
             fix="Take random numbers from torch.Generator().manual_seed(support.seed).",
         ):
             torch.rand(7)  # so that a use of the process's random state changes the result
-            difference = apart(fit(support).logits(inputs), classifier.logits(inputs))
+            difference = apart_in_size(fit(support).logits(inputs), classifier.logits(inputs))
             torch.set_rng_state(torch.frombuffer(bytearray(before["the random state of torch"]), dtype=torch.uint8))
             inspection.require(difference <= _CLOSE, f"logits differ by up to {difference:.3g}")
         fit_draws = partial(_fit_draws, method, model, prompts, options)
@@ -191,7 +192,7 @@ def _check_logits(inspection: Inspection, classifier: Classifier, inputs: Tensor
         inspection.require(logits.dtype == torch.float32, f"the type is {logits.dtype}")
         inspection.require(bool(torch.isfinite(logits).all()), "some logits are NaN or infinite")
         alone = torch.cat([classifier.logits(row[None]) for row in inputs])
-        difference = apart(alone, logits)
+        difference = apart_in_size(alone, logits)
         inspection.require(difference <= _CLOSE, f"alone they differ by up to {difference:.3g}")
 
 

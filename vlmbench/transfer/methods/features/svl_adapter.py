@@ -42,7 +42,9 @@ class SvlAdapterOptions(MethodOptions):
     epochs: int = Field(50, ge=1, le=10_000, description="passes")
     batch_size: int = Field(32, ge=1, le=100_000, description="images in one step")
     scale: float = Field(100.0, gt=0, le=1000, description="factor of the cosines with the texts")
-    views: int = Field(1, ge=1, le=100, description="views of each support image, each of which counts as an image")
+    views: int = Field(
+        1, ge=1, le=100, description="views of each support image; an epoch takes some of them at random"
+    )
 
     @field_validator("other")
     @classmethod
@@ -110,7 +112,15 @@ def learn(data: FeatureData, options: SvlAdapterOptions, watch: Watch) -> Weight
     def loss(weights: Weights, batch: Tensor) -> Tensor:
         return cross_entropy(network(rows_of(inputs, batch), weights), rows_of(labels, batch))
 
-    return train(start(data, options), loss, options.recipe, images=inputs.shape[1], seeds=data.seeds, watch=watch)
+    return train(
+        start(data, options),
+        loss,
+        options.recipe,
+        images=data.images.shape[2],
+        rows=inputs.shape[1],
+        seeds=data.seeds,
+        watch=watch,
+    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,7 @@ METHOD = FeatureMethod(
     heads=heads,
     late={"alpha": tuple(step / 20 for step in range(21))},
     parameters=parameters,
-    steps=lambda data, options: options.recipe.steps(data.flat.shape[1]),
+    steps=lambda data, options: options.recipe.steps(data.images.shape[2]),
     reads="two-models",
     read=read,
     beside=lambda options: (options.other,),

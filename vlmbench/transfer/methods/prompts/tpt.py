@@ -19,7 +19,7 @@ from torch import Tensor
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.tunable import TunableTowers
 from vlmbench.prompts import PromptSet
-from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, MethodOptions, Reads
+from vlmbench.transfer.base import Classifier, FewShot, Fitted, LearnsFrom, MethodOptions, PlannedCost, Reads
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
 from vlmbench.transfer.features import check_finite
 from vlmbench.transfer.options import settle_options
@@ -117,6 +117,11 @@ class Tpt:
     at_once = False
     options: type[MethodOptions] = TptOptions
 
+    def planned(self, images: int, test: int, classes: int, shots: int, options: Mapping[str, Any]) -> PlannedCost:
+        """See :class:`~vlmbench.transfer.base.PlansCost`. All of it is for the test images."""
+        asked = settle_options(self.name, TptOptions, options)
+        return PlannedCost(asked.steps * test, (asked.views - 1) * test, _texts(classes, asked) * test)
+
     def fit(
         self, engine: FeatureEngine, support: FewShot, prompts: PromptSet, options: Mapping[str, Any]
     ) -> Classifier:
@@ -139,7 +144,7 @@ class Tpt:
             return TestTimeClassifier(texts, words, asked, engine.encoders.logit_scale)
 
         found = classifier(engine, prompts)
-        passes = len(prompts.class_names) * (asked.steps + 1 if asked.steps else 0)
+        passes = _texts(len(prompts.class_names), asked)
         return [
             Fitted(
                 found,
@@ -150,6 +155,11 @@ class Tpt:
             )
             for _ in supports
         ]
+
+
+def _texts(classes: int, options: TptOptions) -> int:
+    """How many texts go through the tower for a test image: those of each step, and of the moved words."""
+    return classes * (options.steps + 1 if options.steps else 0)
 
 
 METHOD = Tpt()

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from vlmbench.transfer.base import Classifier
 from vlmbench.transfer.image_tower import TowerClassifier
-from vlmbench.transfer.imaged import ImagedData, ImagedMethod, ImagedOptions, with_warm_up
-from vlmbench.transfer.training import Recipe, Weights
+from vlmbench.transfer.imaged import ImagedData, ImagedMethod, ImagedOptions
+from vlmbench.transfer.training import Recipe, Weights, with_warm_up
 
 _PUBLISHED_SIDE = 224
 """The side of the image for which the border's width is given."""
