@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from vlmbench.cli.console import print_line, print_table
 from vlmbench.errors import LONGEST_IN_TABLE, first_line
-from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted
 
@@ -100,6 +99,8 @@ def _support_images(task: OpenedTask) -> int:
 
 
 def _adapted(task: OpenedTask) -> str:
+    from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
+
     asked = task.options.transfer
     shots = f", {asked.shots}-shot, draw {asked.draw}" if asked.shots else ""
     track = "" if asked.track == USUAL_TRACK else f", {asked.track}"
