@@ -59,6 +59,7 @@ def make_adapted(
     predictions = out.getvalue()
     record = make_record(model, task, id=id, value=sum(right) / len(right))
     protocol = {"transfer": method, "shots": shots, "draw": draw, "track": track}
+    protocol |= {name: info[name] for name in ("setting", "source") if name in info}
     data = DatasetInfo(source="imagefolder", location="x", samples=10, fingerprint=f"{images} {draw}")
     return record.model_copy(
         update={

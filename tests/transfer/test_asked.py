@@ -47,4 +47,4 @@ def test_zero_shot_beside_a_method_has_no_setting() -> None:
     asked = every_transfer(("zero-shot", "coop"), (1,), (0,), track="no-validation", options={}, setting="base-to-new")
     assert [each.setting for each in asked] == ["all-classes", "base-to-new"]
     with pytest.raises(UsageError, match="changes nothing for zero-shot"):
-        every_transfer(("zero-shot",), (1,), (0,), track="no-validation", options={}, setting="base-to-new")
+        every_transfer(("zero-shot",), (0,), (0,), track="no-validation", options={}, setting="base-to-new")

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from toy_adapter import toy
 
+from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.peak_memory import PeakMemory
+from vlmbench.features.settings import EngineSettings
 from vlmbench.transfer.base import FewShot, Fitted, LinearClassifier
 from vlmbench.transfer.fitting import fit_draws
 
@@ -42,7 +45,8 @@ class Together:
 
 
 def fit(method: Any) -> list[Any]:
-    return fit_draws(method, None, [FewShot(seed=0), FewShot(seed=1)], None, {})  # type: ignore[arg-type]
+    engine = FeatureEngine(toy(), EngineSettings())
+    return fit_draws(method, engine, [FewShot(seed=0), FewShot(seed=1)], None, {})  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of resident memory")
