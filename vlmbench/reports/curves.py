@@ -1,24 +1,21 @@
 """Gathers records of adapted models into curves: one for each model, task, method, track and settings.
 
-A curve has a point for each K. Records of other settings, samples, prompts or weights are another curve. The table
-``fewshot`` shows them. A point is a mean over draws, with an interval that covers draws and samples.
+A curve has a point for each K. Records of other settings, samples, prompts or weights are another curve. The tables
+``fewshot`` and ``transfer`` show them. A point is a mean over draws, with an interval that covers draws and samples.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
 
-from vlmbench.asked import remarks_of
-from vlmbench.record_parts.transfer import TransferCost, TransferInfo
+from vlmbench.record_parts.transfer import USUAL_SETTING, TransferCost, TransferInfo
 from vlmbench.records import Summary
-from vlmbench.remarks.codes import TRANSFER
+from vlmbench.reports.adapted_groups import Group, groups_of, how, named
 from vlmbench.reports.draws import mean_over_draws
+from vlmbench.reports.standing import unranked_of
 from vlmbench.transfer.asked import TRACKS
-from vlmbench.wording import counted
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,7 @@ class Point:
     @property
     def unranked(self) -> tuple[str, ...]:
         """Remarks that leave draws out of rankings, beyond the one that says that the model was adapted."""
-        found = (remark for record in self.records for remark in remarks_of(record))
-        return tuple(dict.fromkeys(each.brief for each in found if each.unranked and each.code != TRANSFER.name))
+        return unranked_of(self.records)
 
     @property
     def by_draw(self) -> dict[int, Summary]:
@@ -117,7 +113,7 @@ class Curve:
     @property
     def named(self) -> str:
         """The method, with what tells this curve from others."""
-        return f"{self.method} ({self.detail})" if self.detail else self.method
+        return named(self.method, self.detail)
 
     @property
     def zero_shot(self) -> float | None:
@@ -131,82 +127,25 @@ def curves_of(records: Iterable[Summary]) -> list[Curve]:
 
     Left out are zero-shot records, and those of the setting base-to-new or learnt from another task.
     """
-    found: dict[Hashable, list[Summary]] = {}
-    for record in records:
-        info = record.transfer
-        if info is None or record.main.value is None or info.setting != "all-classes" or info.source is not None:
-            continue
-        found.setdefault(_asked(record), []).append(record)
-    alike: dict[Hashable, list[Summary]] = {}
-    for group in found.values():
-        alike.setdefault(_shown(group[0]), []).append(group[0])
-    return [_curve(group, alike[_shown(group[0])]) for group in found.values()]
-
-
-def _shown(record: Summary) -> Hashable:
-    """What a row of a table says of a curve."""
-    info = record.transfer
-    assert info is not None  # ``curves_of`` asks for no other
-    return record.model.name, record.task.name, info.method, info.track, record.main_metric
-
-
-def _asked(record: Summary) -> Hashable:
-    """Everything that makes the numbers of one curve: all but K and the draw."""
-    info, task = record.transfer, record.task
-    assert info is not None
-    protocol = {name: value for name, value in task.protocol.items() if name not in ("shots", "draw")}
-    return (
-        *(_shown(record), record.model.weights_sha256, info.version, record.run.precision),
-        *(task.version, task.prompts_sha256, task.dataset.fingerprint),
-        json.dumps(protocol, sort_keys=True, default=str),
+    usual = (
+        record
+        for record in records
+        if (info := record.transfer) is not None
+        and record.main.value is not None
+        and info.setting == USUAL_SETTING
+        and info.source is None
     )
+    return [_curve(group) for group in groups_of(usual)]
 
 
-def _curve(records: Sequence[Summary], others: Sequence[Summary]) -> Curve:
-    """The curve of some records.
-
-    Args:
-        others: a record of each curve, this one included, of which tables say the same.
-    """
-    first = records[0]
-    assert first.transfer is not None
+def _curve(group: Group) -> Curve:
     shots: dict[int, list[tuple[TransferInfo, Summary]]] = {}
-    for record in records:
-        if record.transfer is not None:
-            shots.setdefault(record.transfer.shots, []).append((record.transfer, record))
+    for record in group.records:
+        info = how(record)
+        shots.setdefault(info.shots, []).append((info, record))
     points = [_point(k, shots[k]) for k in sorted(shots)]
-    how, detail = first.transfer, _detail(first, others)
-    return Curve(first.model.name, first.task.name, how.method, how.track, first.main_metric, points, detail)
-
-
-def _detail(record: Summary, others: Sequence[Summary]) -> str:
-    """What tells a curve from others: the settings that differ, and names of anything else that does."""
-    if len(others) < 2:
-        return ""
-    settings = [_settings(other) for other in others]
-    own = _settings(record)
-    told = [f"{name}={own[name]}" for name in own if len({str(each.get(name)) for each in settings}) > 1]
-    for says in _DIFFERENCES:
-        if len({says(other) for other in others}) > 1:
-            told.append(says(record))
-    return ", ".join(told) or "another protocol"
-
-
-_DIFFERENCES: Sequence[Callable[[Summary], str]] = (
-    lambda record: f"weights {record.model.weights_sha256[:6]}",
-    lambda record: f"{counted(record.task.dataset.samples, 'sample')}, data {record.task.dataset.fingerprint[:6]}",
-    lambda record: f"prompts {record.task.prompts_sha256[:6]}",
-    lambda record: f"task version {record.task.version}",
-    lambda record: f"method version {record.transfer.version if record.transfer else 0}",
-    lambda record: record.run.precision,
-)
-"""What may tell two curves apart, beside the settings of their method."""
-
-
-def _settings(record: Summary) -> dict[str, Any]:
-    """The settings of a method that were fixed before validation."""
-    found = record.task.protocol.get("method_options")
-    return dict(found) if isinstance(found, Mapping) else {}
+    first, info = group.records[0], group.how
+    return Curve(first.model.name, first.task.name, info.method, info.track, first.main_metric, points, group.detail)
 
 
 def in_order(curves: Iterable[Curve]) -> list[Curve]:

@@ -11,7 +11,7 @@ from vlmbench.metrics.harmonic import harmonic_interval, harmonic_mean
 from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.records import MetricValue, Record
 from vlmbench.reports.builders.base_to_new import averages, halved
-from vlmbench.reports.cells import plain
+from vlmbench.reports.cells import Score, plain
 from vlmbench.reports.draws import Mean, mean_over_draws, mean_over_tasks
 from vlmbench.reports.entries import Entries
 from vlmbench.reports.registry import TableRequest, make_table
@@ -46,6 +46,7 @@ def halved_record(
     track: str = "no-validation",
     union: float = 0.5,
     started: str = "2026-01-01T00:00:00+00:00",
+    options: dict[str, float] | None = None,
 ) -> Record:
     """A record of the setting, with intervals of 0.1 to each side, and zero-shot at 0.6, 0.4 and 0.48."""
     values = {"h_acc1": harmonic_mean(base, new), "base_acc1": base, "new_acc1": new, "acc1": union}
@@ -60,10 +61,19 @@ def halved_record(
         cost=TransferCost(fit_seconds=1.0),
     )
     record = make_record(
-        task=task, id=sha256(repr((task, method, shots, draw, track)).encode()).hexdigest()[:16], started=started
+        task=task,
+        id=sha256(repr((task, method, shots, draw, track, options)).encode()).hexdigest()[:16],
+        started=started,
     )
     metrics = {name: MetricValue(value=v, ci95=(v - 0.1, v + 0.1), n=10, chance=0.1) for name, v in values.items()}
-    protocol = {"transfer": method, "setting": "base-to-new", "draw": draw, "shots": shots, "track": track}
+    protocol: dict[str, object] = {
+        "transfer": method,
+        "setting": "base-to-new",
+        "draw": draw,
+        "shots": shots,
+        "track": track,
+    }
+    protocol |= {"method_options": options or {}}
     return record.model_copy(
         update={
             "metrics": metrics,
@@ -172,3 +182,58 @@ def test_a_reader_may_leave_out_intervals_and_tasks() -> None:
     records = [halved_record("a", 0.8, 0.6), halved_record("b", 0.6, 0.6)]
     made = table(*records, view=replace(TableView(), tasks=("b",), intervals=False))
     assert {datum["task"] for datum in made.data} == {"b"} and not any(made.spreads)
+
+
+def test_settings_of_a_method_are_rows_of_their_own_and_are_averaged_apart() -> None:
+    good = [halved_record(task, 0.9, 0.9, draw=draw, options={"lr": 0.02}) for task in "ab" for draw in range(3)]
+    late = "2026-02-01T00:00:00+00:00"
+    bad = [
+        halved_record(task, 0.1, 0.1, draw=draw, options={"lr": 40.0}, started=late) for task in "ab" for draw in (0, 1)
+    ]
+    found = halved([*good, *bad])
+    rows = {(each.task, row.key.detail): (row.base.value, row.draws) for each in found for row in each.rows}
+    expected = {"lr=0.02": (pytest.approx(0.9), 3), "lr=40.0": (pytest.approx(0.1), 2)}
+    assert rows == {(task, detail): of for task in "ab" for detail, of in expected.items()}
+    (average,) = averages(found)
+    assert {row.key.detail: round(row.base.value, 6) for row in average.rows} == {"lr=0.02": 0.9, "lr=40.0": 0.1}
+    made = table(*good, *bad)
+    assert {plain(row[2]) for row in made.rows} == {"zero-shot", "coop (lr=0.02)", "coop (lr=40.0)"}
+
+
+def test_a_setting_of_one_task_and_another_of_the_other_have_no_average() -> None:
+    found = halved([halved_record("a", 0.9, 0.9, options={"lr": 1}), halved_record("b", 0.9, 0.9, options={"lr": 2})])
+    assert [row.key.detail for each in found for row in each.rows] == ["lr=1", "lr=2"]
+    assert [each.rows for each in averages(found)] == [[]]
+
+
+@pytest.mark.parametrize("part", ["prompts", "weights", "precision", "samples", "version", "protocol"])
+def test_what_was_asked_otherwise_is_no_other_draw(part: str) -> None:
+    first, second = halved_record("a", 0.9, 0.9), halved_record("a", 0.1, 0.1, draw=1)
+    task, info = second.task, second.transfer
+    assert info is not None
+    changed = {
+        "prompts": {"task": task.model_copy(update={"prompts_sha256": "2" * 64})},
+        "weights": {"model": second.model.model_copy(update={"weights_sha256": "2" * 64})},
+        "precision": {"run": second.run.model_copy(update={"precision": "bf16"})},
+        "samples": {"task": task.model_copy(update={"dataset": task.dataset.model_copy(update={"fingerprint": "f2"})})},
+        "version": {"transfer": info.model_copy(update={"version": 2})},
+        "protocol": {"task": task.model_copy(update={"protocol": {**task.protocol, "logit_scale": 1.0}})},
+    }[part]
+    (found,) = halved([first, second.model_copy(update=changed)])
+    assert [row.draws for row in found.rows] == [1, 1]
+    details = [row.key.detail for row in found.rows]
+    assert len(set(details)) == 2 and all(details)
+
+
+def test_the_leaky_track_and_a_part_of_the_samples_are_not_ranked() -> None:
+    plainly = [halved_record("a", 0.7, 0.7), halved_record("a", 0.6, 0.6, method="knn")]
+    first = halved_record("a", 0.9, 0.9, method="gda")
+    part = first.model_copy(update={"run": first.run.model_copy(update={"limit": 4})})
+    made = table(*plainly, part, halved_record("a", 0.95, 0.95, track="leaky"))
+    base = [column.full_name for column in made.columns].index("base")
+    scores = {(plain(row[2]), plain(row[3])): row[base] for row in made.rows}
+    places = {key: score.place for key, score in scores.items() if isinstance(score, Score)}
+    assert places[("coop", "no-validation")] == 1 and places[("knn", "no-validation")] == 2
+    assert places[("gda", "no-validation")] == 0 and places[("coop", "leaky")] == 0
+    shown = scores[("gda", "no-validation")]
+    assert isinstance(shown, Score) and any(note.startswith("not ranked: ") for note in shown.notes)

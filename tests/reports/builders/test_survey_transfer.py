@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from adapted_records import hits, make_adapted, put
 
+from vlmbench.records import Record
 from vlmbench.reports.builders.survey_transfer import NOT_HERE, reasons
 from vlmbench.reports.cells import Label, Score, plain
 from vlmbench.reports.entries import Entries
@@ -109,3 +110,41 @@ def test_marks_never_cross_tracks_or_origins(tmp_path: Path) -> None:
 def test_without_published_numbers_there_are_only_measured_rows(tmp_path: Path) -> None:
     table = made(tmp_path, ("gda", 0, "1111", "no-validation"), published="none")
     assert [plain(row[0]) for row in table.rows] == ["zero-shot (m)", "gda (m)"]
+
+
+def test_settings_of_a_method_are_lines_of_their_own_and_zero_shot_needs_one_number(tmp_path: Path) -> None:
+    """A later setting must not stand in the place of an earlier one."""
+
+    def of(lr: float, text: str, start: str) -> tuple[Record, bytes]:
+        record, table = make_adapted("coop", 0, hits(text), hits(start), task="eurosat", shots=16, options={"lr": lr})
+        protocol = {**record.task.protocol, "method_options": {"lr": lr}}
+        return record.model_copy(update={"task": record.task.model_copy(update={"protocol": protocol})}), table
+
+    def names(*records: tuple[Record, bytes]) -> dict[str, list[float | None]]:
+        found = put(ResultStore(tmp_path), *records)
+        shown = make_table("transfer", TableRequest("", Entries(found), TableView(published="none")))
+        return {plain(row[0]): [cell.value for cell in row if isinstance(cell, Score)] for row in shown.rows}
+
+    alike = names(of(1.0, "1111", "1100"), of(2.0, "0000", "1100"))
+    assert alike == {"zero-shot (m)": [0.5], "coop (lr=1.0) (m)": [1.0], "coop (lr=2.0) (m)": [0.0]}
+    unlike = names(of(1.0, "1111", "1100"), of(2.0, "0000", "1000"))
+    assert unlike == {"coop (lr=1.0) (m)": [1.0], "coop (lr=2.0) (m)": [0.0]}
+
+
+def test_a_part_of_the_samples_is_not_ranked(tmp_path: Path) -> None:
+    found = [
+        make_adapted(method, 0, hits(text), hits("1100"), task="eurosat", shots=16)
+        for method, text in (("gda", "1111"), ("knn", "1110"), ("coop", "1000"))
+    ]
+    records = put(ResultStore(tmp_path), *found)
+    part = records[0].model_copy(update={"run": records[0].run.model_copy(update={"limit": 4})})
+    shown = make_table("transfer", TableRequest("", Entries([part, *records[1:]]), TableView(published="none")))
+    scores = {plain(row[0]): cell for row in shown.rows for cell in row if isinstance(cell, Score)}
+    assert {name: score.place for name, score in scores.items()} == {
+        "zero-shot (m)": 0,
+        "coop (m)": 2,
+        "gda (m)": 0,
+        "knn (m)": 1,
+    }
+    assert scores["gda (m)"].notes[1].startswith("not ranked: ")
+    assert scores["knn (m)"].notes == ("1 draw: the interval covers samples only",)

@@ -11,15 +11,15 @@ from statistics import mean
 
 from vlmbench.metrics.harmonic import BASE, HARMONIC, NEW, harmonic_mean
 from vlmbench.records import Summary
-from vlmbench.reports.builders.fewshot import LEAKY
+from vlmbench.reports.adapted_groups import groups_of, how, named
 from vlmbench.reports.cells import DASH, Cell, Label, Score
 from vlmbench.reports.draws import Mean, harmonic_of, mean_over_draws, mean_over_tasks, newest_of_draws
 from vlmbench.reports.registry import TableRequest
+from vlmbench.reports.standing import LEAKY, LEAKY_TRACK, standing, unranked_of
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
-from vlmbench.wording import counted
+from vlmbench.transfer.asked import ZERO_SHOT
 
-ZERO_SHOT = "zero-shot"
 UNION = "acc1"
 NOTES = (
     "base and new: accuracy among the classes of the image's own half; union: among all classes. The method learnt the "
@@ -31,12 +31,17 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Key:
-    """What a row is about, without the task."""
+    """What a row is about, without the task.
+
+    Attributes:
+        detail: what tells it from other rows of the method, see :class:`~vlmbench.reports.adapted_groups.Group`.
+    """
 
     model: str
     method: str
     track: str
     shots: int
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Halved:
         union: None: some record lacks it.
         start: zero-shot's H; None: it is not known, or draws have several.
         draws: the number of draws; of an average, the smallest of a task.
+        unranked: remarks that leave it out of rankings.
         tasks: how many tasks it is the average of.
     """
 
@@ -58,6 +64,7 @@ class Halved:
     union: Mean | None
     start: float | None
     draws: int
+    unranked: tuple[str, ...] = ()
     tasks: int = 1
 
     @property
@@ -136,18 +143,25 @@ def base_to_new_table(request: TableRequest) -> Table:
 def halved(records: Iterable[Summary]) -> list[OfTask]:
     """The records of the setting base-to-new by model and task, in the order of their first record."""
     by_task: dict[tuple[str, str], dict[Key, list[Summary]]] = {}
-    for record in records:
-        info = record.transfer
-        if info is None or info.setting != "base-to-new" or not {BASE, NEW, HARMONIC} <= record.metrics.keys():
-            continue
-        key = Key(record.model.name, info.method, info.track, info.shots)
-        by_task.setdefault((record.model.name, record.task.name), {}).setdefault(key, []).append(record)
+    fitting = (
+        record
+        for record in records
+        if (info := record.transfer) is not None
+        and info.setting == "base-to-new"
+        and {BASE, NEW, HARMONIC} <= record.metrics.keys()
+    )
+    for group in groups_of(fitting):
+        first, info = group.records[0], group.how
+        rows = by_task.setdefault((first.model.name, first.task.name), {})
+        for record in group.records:
+            key = Key(first.model.name, info.method, info.track, how(record).shots, group.detail)
+            rows.setdefault(key, []).append(record)
     return [_of_task(model, task, groups) for (model, task), groups in by_task.items()]
 
 
 def _of_task(model: str, task: str, groups: Mapping[Key, list[Summary]]) -> OfTask:
     draws = {key: list(newest_of_draws(records).values()) for key, records in groups.items()}
-    ordered = sorted(draws.items(), key=lambda each: (each[0].method, each[0].track, each[0].shots))
+    ordered = sorted(draws.items(), key=lambda each: (each[0].method, each[0].track, each[0].detail, each[0].shots))
     rows = [row for key, records in ordered if (row := _row(key, records)) is not None]
     return OfTask(model, task, _start(record for records in draws.values() for record in records), rows)
 
@@ -158,7 +172,8 @@ def _row(key: Key, records: Sequence[Summary]) -> Halved | None:
         return None
     union = mean_over_draws([r.metrics[UNION] for r in records if UNION in r.metrics])
     start = _start(records)
-    return Halved(key, base, new, harmonic, union, start.harmonic if start else None, len(records))
+    known = start.harmonic if start else None
+    return Halved(key, base, new, harmonic, union, known, len(records), unranked_of(records))
 
 
 def _start(records: Iterable[Summary]) -> Start | None:
@@ -204,6 +219,7 @@ def _average(key: Key, rows: Sequence[Halved]) -> Halved:
         mean_over_tasks(unions) if len(unions) == len(rows) else None,
         mean(starts) if len(starts) == len(rows) else None,
         min(row.draws for row in rows),
+        tuple(dict.fromkeys(remark for row in rows for remark in row.unranked)),
         len(rows),
     )
 
@@ -245,15 +261,22 @@ def _rows(of_task: OfTask, view: TableView) -> list[TableRow]:
 
 def _method_row(of_task: OfTask, row: Halved, view: TableView) -> TableRow:
     key = row.key
-    leaky = (LEAKY,) if key.track == "leaky" else ()
-    few = () if row.draws > 1 else (f"{counted(1, 'draw')}: the interval covers samples only",)
+    leaky = (LEAKY,) if key.track == LEAKY_TRACK else ()
+    stands = standing(key.track, row.draws, row.unranked)
     question = f"{of_task.model} {of_task.task} {key.track} {key.shots}"
 
     def score(found: Mean | None) -> Cell:
         if found is None:
             return DASH
         interval = found.interval if view.intervals else None
-        return Score(found.value, interval, digits=view.digits, question=question, comparable=not leaky, notes=few)
+        return Score(
+            found.value,
+            interval,
+            digits=view.digits,
+            question=question,
+            comparable=stands.comparable,
+            notes=stands.notes,
+        )
 
     means = {
         "base": row.base,
@@ -265,7 +288,7 @@ def _method_row(of_task: OfTask, row: Halved, view: TableView) -> TableRow:
     cells: list[Cell] = [
         Label(of_task.model, origin="measured"),
         of_task.task,
-        key.method,
+        named(key.method, key.detail),
         Label(key.track, notes=leaky, tone="bad" if leaky else ""),
         str(key.shots),
         *map(score, means.values()),
@@ -275,6 +298,7 @@ def _method_row(of_task: OfTask, row: Halved, view: TableView) -> TableRow:
         "model": of_task.model,
         "task": of_task.task,
         "method": key.method,
+        "detail": key.detail,
         "track": key.track,
         "shots": key.shots,
         "draws": row.draws,

@@ -11,14 +11,15 @@ from dataclasses import astuple, dataclass
 from statistics import mean
 
 from vlmbench.records import Summary
+from vlmbench.reports.adapted_groups import groups_of, how, named
 from vlmbench.reports.cells import DASH, Cell, Label, Score
 from vlmbench.reports.draws import Mean, mean_over_draws, mean_over_tasks, newest_of_draws
 from vlmbench.reports.registry import TableRequest
+from vlmbench.reports.standing import LEAKY, LEAKY_TRACK, standing, unranked_of
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
-from vlmbench.wording import counted
+from vlmbench.transfer.asked import ZERO_SHOT
 
-ZERO_SHOT = "zero-shot"
 NOTE = (
     "Each method learnt from the train data of the task under 'learnt from', and answered the tasks of the columns. "
     "Each number is a task's main metric, a mean over draws, with an interval that covers draws and samples. average: "
@@ -28,12 +29,17 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Key:
-    """What a row is about."""
+    """What a row is about.
+
+    Attributes:
+        detail: what tells it from other rows of the method, see :class:`~vlmbench.reports.adapted_groups.Group`.
+    """
 
     model: str
     source: str
     method: str
     track: str
+    detail: str
     shots: int
 
 
@@ -43,12 +49,14 @@ class Answered:
 
     Attributes:
         start: zero-shot's number; None: it is not known, or draws have several.
+        unranked: remarks that leave it out of rankings.
     """
 
     metric: str
     found: Mean
     start: float | None
     draws: int
+    unranked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,32 +102,31 @@ def cross_dataset_table(request: TableRequest) -> Table:
 
 
 def elsewhere(records: Iterable[Summary]) -> list[Elsewhere]:
-    """The records of models that learnt from another task's data, by model, source, method, track and K."""
-    groups: dict[Key, dict[str, list[Summary]]] = {}
-    for record in records:
-        info = record.transfer
-        if info is None or info.source is None:
-            continue
-        key = Key(record.model.name, info.source, info.method, info.track, info.shots)
-        groups.setdefault(key, {}).setdefault(record.task.name, []).append(record)
-    rows = []
-    for key, by_task in sorted(groups.items(), key=lambda each: astuple(each[0])):
+    """The records of models that learnt from another task's data, by model, source, method, track, settings and K."""
+    rows: dict[Key, dict[str, list[Summary]]] = {}
+    for group in groups_of(record for record in records if record.transfer and record.transfer.source is not None):
+        first, info = group.records[0], group.how
+        for record in group.records:
+            key = Key(first.model.name, info.source or "", info.method, info.track, group.detail, how(record).shots)
+            rows.setdefault(key, {}).setdefault(first.task.name, []).append(record)
+    made = []
+    for key, by_task in sorted(rows.items(), key=lambda each: astuple(each[0])):
         answered = {task: found for task, own in by_task.items() if (found := _answered(own)) is not None}
         if answered:
-            rows.append(Elsewhere(key, answered))
-    return rows
+            made.append(Elsewhere(key, answered))
+    return made
 
 
 def _answered(records: Sequence[Summary]) -> Answered | None:
-    """The newest record of each draw. Records of another main metric than the newest are left out."""
-    newest = max(records, key=lambda record: record.run.started)
-    own = list(newest_of_draws(record for record in records if record.main_metric == newest.main_metric).values())
+    """The newest record of each draw."""
+    own = list(newest_of_draws(records).values())
     found = mean_over_draws([record.main for record in own])
     if found is None:
         return None
-    starts = {record.transfer.zero_shot.get(record.main_metric) for record in own if record.transfer}
+    metric = own[0].main_metric
+    starts = {record.transfer.zero_shot.get(metric) for record in own if record.transfer}
     start = starts.pop() if len(starts) == 1 else None
-    return Answered(newest.main_metric, found, start, len(own))
+    return Answered(metric, found, start, len(own), unranked_of(own))
 
 
 def _average(row: Elsewhere, tasks: Sequence[str]) -> Mean | None:
@@ -165,21 +172,30 @@ def _row(row: Elsewhere, tasks: Sequence[str], view: TableView) -> TableRow:
     start = _average_start([row.tasks[task].start for task in tasks if task in row.tasks])
     question = f"{key.model} {key.source} {key.track} {key.shots}"
 
-    def score(found: Mean | None, draws: int) -> Cell:
+    leaky = (LEAKY,) if key.track == LEAKY_TRACK else ()
+
+    def score(found: Mean | None, of: Sequence[Answered]) -> Cell:
         if found is None:
             return DASH
-        few = () if draws > 1 else (f"{counted(1, 'draw')}: the interval covers samples only",)
-        interval = found.interval if view.intervals else None
-        return Score(found.value, interval, digits=view.digits, question=question, notes=few)
+        remarks = tuple(dict.fromkeys(remark for each in of for remark in each.unranked))
+        stands = standing(key.track, min(each.draws for each in of), remarks)
+        return Score(
+            found.value,
+            found.interval if view.intervals else None,
+            digits=view.digits,
+            question=question,
+            comparable=stands.comparable,
+            notes=stands.notes,
+        )
 
     cells: list[Cell] = [
         Label(key.model, origin="measured"),
         key.source,
-        key.method,
-        key.track,
+        named(key.method, key.detail),
+        Label(key.track, notes=leaky, tone="bad" if leaky else ""),
         str(key.shots),
-        *(score(own.found, own.draws) if (own := row.tasks.get(task)) else DASH for task in tasks),
-        score(average, min(own.draws for own in row.tasks.values())),
+        *(score(own.found, [own]) if (own := row.tasks.get(task)) else DASH for task in tasks),
+        score(average, list(row.tasks.values())),
         DASH
         if average is None or start is None
         else Score(average.value - start, digits=view.digits, comparable=False, signed=True),
@@ -193,6 +209,7 @@ def _datum(key: Key, task: str, own: Answered) -> dict[str, object]:
         "learnt_from": key.source,
         "task": task,
         "method": key.method,
+        "detail": key.detail,
         "track": key.track,
         "shots": key.shots,
         "draws": own.draws,

@@ -15,11 +15,11 @@ from vlmbench.reports.cells import DASH, Cell, Label, Score
 from vlmbench.reports.curves import Curve, Point, curves_of, in_order
 from vlmbench.reports.facts import count
 from vlmbench.reports.registry import TableRequest
+from vlmbench.reports.standing import LEAKY, LEAKY_TRACK, standing
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.reports.table_view import Draft, TableRow, TableView, arranged
-from vlmbench.wording import counted, listed
+from vlmbench.wording import listed
 
-LEAKY = "its settings were chosen on the test images"
 NOTE = (
     "Each number is a mean over draws; its interval covers draws and samples. 0 is zero-shot with the same prompts, "
     "which needs no support images. gain: over zero-shot, with the most shots; worst: the lowest draw; below: draws "
@@ -110,7 +110,7 @@ def _unused(curves: Sequence[Curve]) -> frozenset[str]:
 def _row(curve: Curve, shots: Sequence[int], view: TableView) -> TableRow:
     points = {point.shots: point for point in curve.points}
     most = curve.points[-1]
-    leaky = (LEAKY,) if curve.track == "leaky" else ()
+    leaky = (LEAKY,) if curve.track == LEAKY_TRACK else ()
     cells: list[Cell] = [
         Label(curve.model, origin="measured"),
         curve.task,
@@ -154,16 +154,14 @@ def _costs(point: Point) -> list[Cell]:
 
 
 def _score(curve: Curve, point: Point, view: TableView) -> Score:
+    stands = standing(curve.track, len(point.values), point.unranked)
     return Score(
         point.mean,
         interval=point.interval if view.intervals else None,
         digits=view.digits,
         question=f"{curve.model} {curve.task} {curve.track}",
-        comparable=curve.track != "leaky" and not point.unranked,
-        notes=(
-            *(() if len(point.values) > 1 else (f"{counted(1, 'draw')}: the interval covers samples only",)),
-            *((f"not ranked: {listed(point.unranked, most=3)}",) if point.unranked else ()),
-        ),
+        comparable=stands.comparable,
+        notes=stands.notes,
     )
 
 
@@ -199,5 +197,5 @@ def datum(curve: Curve, point: Point) -> dict[str, object]:
         "test_image_passes": max(cost.test_image_passes for cost in costs),
         "test_text_passes": max(cost.test_text_passes for cost in costs),
         "other_models": ";".join(dict.fromkeys(name for cost in costs for name in cost.other_models)),
-        "leaky": curve.track == "leaky",
+        "leaky": curve.track == LEAKY_TRACK,
     }

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.records import Summary
 from vlmbench.registry import load_target
-from vlmbench.reports.builders.fewshot import LEAKY, datum
+from vlmbench.reports.builders.fewshot import datum
 from vlmbench.reports.builders.survey import Question
 from vlmbench.reports.builders.survey_results import Line, survey_results_table
 from vlmbench.reports.cells import Score
 from vlmbench.reports.curves import Curve, Point, curves_of, in_order
 from vlmbench.reports.published import survey_methods_reasons
 from vlmbench.reports.registry import TableRequest
+from vlmbench.reports.standing import LEAKY, LEAKY_TRACK, standing
 from vlmbench.reports.table_view import TableView
 from vlmbench.reports.tables.transfer import SURVEY
 from vlmbench.transfer.asked import TRACKS, ZERO_SHOT
@@ -80,23 +81,28 @@ def _without_numbers(missing: Mapping[str, str]) -> list[Line]:
 
 
 def _adapted_lines(questions: Sequence[Question], request: TableRequest) -> list[Line]:
-    """For each model, track and number of shots: zero-shot, then a line for each method."""
+    """For each model, track and number of shots: zero-shot, then a line for each method and each of its settings."""
     view = request.view
     places = {(question.task, question.metric): place for place, question in enumerate(questions)}
     groups: dict[tuple[str, str, int], dict[str, Line]] = {}
+    starts: dict[tuple[str, str, int], dict[int, set[float | None]]] = {}
     for curve in in_order(curves_of(_with_metric(request.entries.records, places))):
         place = places.get((curve.task, curve.metric))
         if place is None or not view.wants_model(curve.model, curve.method):
             continue
         point = curve.points[-1]
-        lines = groups.setdefault((curve.model, curve.track, point.shots), {})
-        for method in (ZERO_SHOT, curve.method):
-            line = lines.setdefault(method, _line(curve, point, method))
-            if method == ZERO_SHOT and curve.zero_shot is not None:
-                line.scores[place] = Score(curve.zero_shot, digits=view.digits, comparable=False)
-            elif method != ZERO_SHOT:
-                line.scores[place] = _score(curve, point, view)
-                line.data[place] = datum(curve, point)
+        key = (curve.model, curve.track, point.shots)
+        lines = groups.setdefault(key, {ZERO_SHOT: _line(curve, point, ZERO_SHOT)})
+        line = lines.setdefault(curve.named, _line(curve, point, curve.named))
+        line.scores[place] = _score(curve, point, view)
+        line.data[place] = datum(curve, point)
+        start = None if curve.zero_shot is None else round(curve.zero_shot, 12)
+        starts.setdefault(key, {}).setdefault(place, set()).add(start)
+    for key, found in starts.items():
+        for place, values in found.items():
+            value = values.pop() if len(values) == 1 else None
+            if value is not None:
+                groups[key][ZERO_SHOT].scores[place] = Score(value, digits=view.digits, comparable=False)
     order: dict[str, int] = {track: place for place, track in enumerate(TRACKS)}
     keys = sorted(groups, key=lambda key: (order.get(key[1], len(order)), key[2], key[0]))
     return [groups[key][method] for key in keys for method in groups[key]]
@@ -115,17 +121,19 @@ def _with_metric(records: Sequence[Summary], places: Mapping[tuple[str, str], in
 
 def _line(curve: Curve, point: Point, method: str) -> Line:
     shots = f"{point.shots}-shot" if point.shots else "no shots"
-    leaky = (LEAKY,) if curve.track == "leaky" and method != ZERO_SHOT else ()
+    leaky = (LEAKY,) if curve.track == LEAKY_TRACK and method != ZERO_SHOT else ()
     setup = f"measured here: {shots}, {curve.track}"
     info = point.records[0].model
     return Line(f"{method} ({curve.model})", "measured", curve.model, {"setup": setup}, info=info, notes=leaky)
 
 
 def _score(curve: Curve, point: Point, view: TableView) -> Score:
+    stands = standing(curve.track, len(point.values), point.unranked)
     return Score(
         point.mean,
         interval=point.interval if view.intervals else None,
         digits=view.digits,
         question=f"measured: {curve.model} {curve.track} {point.shots}",
-        comparable=curve.track != "leaky",
+        comparable=stands.comparable,
+        notes=stands.notes,
     )
