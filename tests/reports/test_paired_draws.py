@@ -68,6 +68,27 @@ def test_only_draws_with_the_same_images_are_paired(store: ResultStore) -> None:
     assert against_method(first.points[0], second.points[0], first, store) is None
 
 
+@pytest.mark.parametrize("part", ["weights", "prompts", "precision", "version"])
+def test_only_draws_that_differ_in_the_method_alone_are_paired(store: ResultStore, part: str) -> None:
+    first, second = curves(store)
+    changed = []
+    for record in second.points[0].records:
+        task = record.task
+        changed.append(
+            record.model_copy(
+                update={
+                    "weights": {"model": record.model.model_copy(update={"weights_sha256": "9" * 64})},
+                    "prompts": {"task": task.model_copy(update={"prompts_sha256": "9" * 64})},
+                    "precision": {"run": record.run.model_copy(update={"precision": "bf16"})},
+                    "version": {"task": task.model_copy(update={"version": "99"})},
+                }[part]
+            )
+        )
+    other = replace(second.points[0], records=changed)
+    assert against_method(first.points[0], second.points[0], first, store) is not None
+    assert against_method(first.points[0], other, first, store) is None
+
+
 def test_zero_shot_is_the_start_of_each_draw(store: ResultStore) -> None:
     first, _ = curves(store)
     found = against_zero_shot(first.points[0], first, store)

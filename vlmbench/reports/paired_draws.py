@@ -59,12 +59,12 @@ class PairedDraws:
 
 
 def against_method(point: Point, other: Point, curve: Curve, store: ResultStore | None) -> PairedDraws | None:
-    """A point of a curve minus that of another method with the same shots, on the draws with the same images.
+    """A point of a curve minus that of another method with the same shots, on the draws that differ in the method only.
 
-    None if there is no such draw.
+    None if there is no draw with the same images, weights, prompts, task version and precision.
     """
     first, second = point.by_draw, other.by_draw
-    draws = [draw for draw in point.values if draw in other.values and _same_images(first[draw], second[draw])]
+    draws = [draw for draw in point.values if draw in other.values and _asked_alike(first[draw], second[draw])]
     if not draws:
         return None
     error = None
@@ -85,14 +85,19 @@ def against_zero_shot(point: Point, curve: Curve, store: ResultStore | None) -> 
     return PairedDraws({draw: point.values[draw] - point.starts[draw] for draw in draws}, error)
 
 
-def _same_images(first: Summary, second: Summary) -> bool:
-    """Whether two records have the same support, validation and test images."""
+def _asked_alike(first: Summary, second: Summary) -> bool:
+    """Whether two records differ in their method only: same weights, prompts, task version, precision and images.
 
-    def data(record: Summary) -> tuple[object, ...]:
-        others = sorted((role, found.fingerprint) for role, found in record.task.other_data.items())
-        return record.task.dataset.fingerprint, *others
+    The images are those of the test, support and validation.
+    """
 
-    return data(first) == data(second)
+    def asked(record: Summary) -> tuple[object, ...]:
+        task = record.task
+        images = sorted((role, found.fingerprint) for role, found in task.other_data.items())
+        of_model = record.model.weights_sha256, record.run.precision
+        return (*of_model, task.version, task.prompts_sha256, task.dataset.fingerprint, *images)
+
+    return asked(first) == asked(second)
 
 
 def _error_over_samples(pairs: list[tuple[Summary, Summary | None]], metric: str, store: ResultStore) -> float | None:

@@ -150,3 +150,48 @@ def test_without_records_there_is_no_row_and_no_published_number() -> None:
 
     table = fewshot_table(TableRequest("", Entries(), TableView(published="all"), published_fewshot=never))
     assert not table.rows
+
+
+def asked_as(made: tuple[Record, bytes], **protocol: object) -> tuple[Record, bytes]:
+    """A record with other fields of its protocol; "prompts_sha256" is the task's."""
+    record, predictions = made
+    prompts = str(protocol.pop("prompts_sha256", record.task.prompts_sha256))
+    changed = {"protocol": {**record.task.protocol, **protocol}, "prompts_sha256": prompts}
+    return record.model_copy(update={"task": record.task.model_copy(update=changed)}), predictions
+
+
+def test_published_numbers_of_another_metric_are_not_shown_and_the_metric_is_named(store: ResultStore) -> None:
+    records = [
+        record.model_copy(
+            update={
+                "metrics": {**record.metrics, "mean_per_class_recall": record.main},
+                "main_metric": "mean_per_class_recall",
+            }
+        )
+        for record in some(store, task="oxford-pets", model_fields=RN50, shots=16)
+    ]
+    pets = [number for number in FEWSHOT if number.task == "oxford-pets"]
+    table = made(store, records, pets)
+    assert [cell(table, row, "metric") for row in range(len(table.rows))] == ["mean_per_class_recall"] * 2
+    assert any("Published numbers of oxford-pets are acc1." in note for note in table.notes)
+    both = made(store, [*records, *some(store, task="dtd", model_fields=RN50, shots=16)], [*DTD, *pets])
+    tasks = {plain(row[1]) for row in both.rows if isinstance(row[0], Label) and row[0].origin == "published"}
+    assert tasks == {"dtd"}
+    shown = {(plain(row[1]), str(cell(both, place, "metric"))) for place, row in enumerate(both.rows)}
+    assert shown == {("oxford-pets", "mean_per_class_recall"), ("dtd", "acc1")}
+    assert "metric" not in {column.full_name for column in made(store, some(store)).columns}
+
+
+def test_against_a_method_of_several_settings_there_is_a_row_for_each(store: ResultStore) -> None:
+    own = [make_adapted("coop", draw, hits("1110"), hits("1100")) for draw in (0, 1)]
+    theirs = [
+        asked_as(make_adapted("gda", draw, hits(text), hits("1100"), options={"x": x}), method_options={"x": x})
+        for x, text in ((1, "0000"), (2, "1100"))
+        for draw in (0, 1)
+    ]
+    table = made(store, put(store, *own, *theirs), against="gda")
+    shown = [(str(cell(table, row, "against")), plain(cell(table, row, "shots 4"))) for row in range(2)]  # type: ignore[arg-type]
+    assert shown == [("gda (x=1)", "+75.0"), ("gda (x=2)", "+25.0")] and len(table.rows) == 2
+    assert [datum["against_detail"] for datum in table.data] == ["x=1", "x=2"]
+    one = made(store, put(store, *own, *theirs[:2]), against="gda")
+    assert "against" not in {column.full_name for column in one.columns}

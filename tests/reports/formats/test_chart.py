@@ -63,6 +63,20 @@ def test_a_legend_that_is_too_long_takes_several_lines() -> None:
     assert [name for n in range(9) if (name := f"method {n}") not in "\n".join(drawn)] == []
 
 
+def test_sixty_lines_have_signs_of_their_own() -> None:
+    many = replace(CHART, lines=[ChartLine(f"method{n}", [point(1 + n / 20, n / 60)]) for n in range(60)], level=None)
+    words = " ".join(lines(many, 60)[HEIGHT + 4 :]).split()
+    signs = [words[words.index(f"method{n}") - 1] for n in range(60)]
+    assert len(set(signs)) == 60 and all(len(sign) == 1 and sign.isalnum() for sign in signs)
+    assert (signs[0], signs[25], signs[26], signs[52]) == ("a", "z", "A", "0")
+
+
+def test_points_of_a_letter_and_of_a_digit_in_one_place_are_several() -> None:
+    many = [ChartLine(f"method{n}", [point(1, 0.1 if n in (0, 52) else 0.9)]) for n in range(53)]
+    plot = lines(replace(CHART, lines=many, level=None))[2 : 2 + HEIGHT]
+    assert [line[7] for line in plot if len(line) > 7 and line[7] != " "] == ["*", "*"]
+
+
 def test_a_file_has_the_chart_without_colours() -> None:
     table = Table("t", [Column("a")], [["x"]], []).with_charts([CHART])
     text = to_text(table)

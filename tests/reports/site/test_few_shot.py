@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from adapted_records import hits, make_adapted, put
@@ -62,6 +63,30 @@ def test_no_two_of_forty_methods_look_alike(store: ResultStore) -> None:
     (part,) = few_shot_parts(records)  # type: ignore[arg-type]
     looks = {(entry.colour, entry.path) for entry in part.legend}
     assert len(looks) == 40 and len({path for _, path in looks}) == len(SHAPES)
+
+
+SAME = "The methods of one model and track learnt from the same images."
+
+
+def test_the_table_names_settings(store: ResultStore, build: Callable[..., Path]) -> None:
+    for lr, right in ((1, 4), (2, 6)):
+        record, table = make_adapted("coop", 0, hits("1" * right + "0" * (10 - right)), hits(START), options={"lr": lr})
+        protocol = {**record.task.protocol, "method_options": {"lr": lr}}
+        put(store, (record.model_copy(update={"task": record.task.model_copy(update={"protocol": protocol})}), table))
+    html = (build() / "tasks" / "few.html").read_text(encoding="utf-8")
+    assert re.findall(r'<th scope="row">(coop[^<]*)</th>', html) == ["coop (lr=1)", "coop (lr=2)"]
+    assert SAME in html
+
+
+@pytest.mark.parametrize("other", [{"images": "other"}, {"draws": 1}])
+def test_methods_that_learnt_from_other_images_are_not_called_alike(
+    store: ResultStore, build: Callable[..., Path], other: dict[str, Any]
+) -> None:
+    images = other.get("images", "support")
+    put(store, *(make_adapted("gda", draw, hits("1110"), hits("1100")) for draw in (0, 1)))
+    draws = range(other.get("draws", 2))
+    put(store, *(make_adapted("knn", draw, hits("1110"), hits("1100"), images=images) for draw in draws))
+    assert SAME not in (build() / "tasks" / "few.html").read_text(encoding="utf-8")
 
 
 def test_the_page_has_the_charts_the_table_and_a_warning_on_the_leaky_track(

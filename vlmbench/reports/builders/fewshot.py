@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from vlmbench.reports.builders.fewshot_against import against_table, heading
 from vlmbench.reports.builders.fewshot_charts import charts_of
-from vlmbench.reports.builders.fewshot_published import SPLITS, published_rows
+from vlmbench.reports.builders.fewshot_published import SPLITS, of_other_metrics, published_rows
 from vlmbench.reports.cells import DASH, Cell, Label, Score
 from vlmbench.reports.curves import Curve, Point, curves_of, in_order
 from vlmbench.reports.facts import count
@@ -31,6 +31,8 @@ COSTS = (
     "methods share; trained: how many numbers; memory: the largest in use while it learnt; images, texts: how many go "
     "through the image tower and the text tower to learn; test images, test texts: how many for each test image."
 )
+USUAL_METRIC = "acc1"
+"""The metric that has a column only if some row has another one."""
 LAST = "last step: what the method ends with without validation, with the most shots."
 
 
@@ -51,6 +53,7 @@ def fewshot_table(request: TableRequest) -> Table:
     shots = sorted({point.shots for curve in curves for point in curve.points})
     numbers = () if view.published == "none" or not curves else request.published_fewshot()
     beside = published_rows(curves, shots, numbers, view)
+    notes_on_published = [*([SPLITS] if beside else []), *of_other_metrics(curves, numbers)]
     columns = _columns(shots)
     rows = [*(_row(curve, shots, view) for curve in curves), *beside]
     with_costs = not view.columns or any(name.casefold() in COST_COLUMNS for name in view.columns)
@@ -63,7 +66,7 @@ def fewshot_table(request: TableRequest) -> Table:
             rows,
             hidden=_unused(curves),
             ranked=frozenset(f"shots {heading(k)}" for k in shots),
-            notes=[*notes, *([SPLITS] if beside else [])] if curves else [],
+            notes=[*notes, *notes_on_published] if curves else [],
             left_out=request.entries.left_out,
         ),
         view,
@@ -77,6 +80,7 @@ def _columns(shots: Sequence[int]) -> list[Column]:
         Column("task", repeats=True),
         Column("method", repeats=True),
         Column("track"),
+        Column("metric", repeats=True),
         Column("0", "right", group="shots"),
         *(Column(heading(k), "right", group="shots", strong=k == shots[-1]) for k in shots),
         Column("gain", "right", spare=1),
@@ -98,6 +102,7 @@ def _unused(curves: Sequence[Curve]) -> frozenset[str]:
     """Columns that no row fills."""
     costs = [cost for curve in curves for cost in curve.points[-1].costs]
     filled = {
+        "metric": any(curve.metric != USUAL_METRIC for curve in curves),
         "last step": any(_last(curve) is not None for curve in curves),
         "memory": any(cost.peak_bytes is not None for cost in costs),
         "test images": any(cost.test_image_passes > 1 for cost in costs),
@@ -116,6 +121,7 @@ def _row(curve: Curve, shots: Sequence[int], view: TableView) -> TableRow:
         curve.task,
         curve.named,
         Label(curve.track, notes=leaky, tone="bad" if leaky else ""),
+        curve.metric,
         _plain(curve.zero_shot, view),
         *(_score(curve, points[k], view) if k in points else DASH for k in shots),
         DASH if most.gain is None else Score(most.gain, digits=view.digits, comparable=False, signed=True),
@@ -159,7 +165,7 @@ def _score(curve: Curve, point: Point, view: TableView) -> Score:
         point.mean,
         interval=point.interval if view.intervals else None,
         digits=view.digits,
-        question=f"{curve.model} {curve.task} {curve.track}",
+        question=f"{curve.model} {curve.task} {curve.track} {curve.metric}",
         comparable=stands.comparable,
         notes=stands.notes,
     )

@@ -30,6 +30,8 @@ def heading(shots: int) -> str:
 def against_table(request: TableRequest, curves: Sequence[Curve]) -> Table:
     """One row for each curve of another method, on the tracks on which the method ran.
 
+    If the method ran with several settings, there is a row for each of them, which names them.
+
     Raises:
         UsageError: no record is of the method.
     """
@@ -43,27 +45,30 @@ def against_table(request: TableRequest, curves: Sequence[Curve]) -> Table:
         hint = did_you_mean(method, known) or f"Known: {', '.join(known)}."
         raise UsageError(f"no record here is of the method {method!r}", hint=hint)
     shots = sorted({point.shots for curve in curves for point in curve.points})
-    rows, alone = [], list[str]()
+    rows, alone, several = list[TableRow](), list[str](), False
     for curve in curves:
         if curve.method == method:
             continue
         candidates = others.get((curve.model, curve.task, curve.track, curve.metric), [None])
-        found = next(filter(None, (_differences(curve, other, request) for other in candidates)), None)
-        if found:
-            rows.append(_row(curve, found, shots, view))
-        else:
+        paired = [(other, found) for other in candidates if (found := _differences(curve, other, request))]
+        rows += [_row(curve, other, found, shots, view) for other, found in paired]
+        several = several or any(other is not None and bool(other.detail) for other, _ in paired)
+        if not paired:
             alone.append(f"{curve.named} ({curve.track}) on {curve.task}")
     columns = [
         Column("model", heads=True, repeats=True),
         Column("task", repeats=True),
         Column("method", repeats=True),
         Column("track"),
+        Column("against"),
         *(Column(heading(k), "right", group="shots", strong=k == shots[-1]) for k in shots),
         Column("better", "right", spare=1),
     ]
-    notes = [NOTE, *([f"No draw with the same images and track as {method}: {', '.join(alone)}."] if alone else [])]
+    lone = f"No draw with the same images, prompts, weights and track as {method}: {', '.join(alone)}."
+    notes = [NOTE, *([lone] if alone else [])]
     title = f"Few-shot transfer: difference from {method} in points, on the same draws"
-    return arranged(Draft(title, columns, rows, notes=notes, left_out=request.entries.left_out), view)
+    hidden = frozenset() if several else frozenset({"against"})
+    return arranged(Draft(title, columns, rows, hidden, notes=notes, left_out=request.entries.left_out), view)
 
 
 def _differences(curve: Curve, other: Curve | None, request: TableRequest) -> dict[int, tuple[Point, PairedDraws]]:
@@ -83,7 +88,11 @@ def _differences(curve: Curve, other: Curve | None, request: TableRequest) -> di
 
 
 def _row(
-    curve: Curve, found: Mapping[int, tuple[Point, PairedDraws]], shots: Sequence[int], view: TableView
+    curve: Curve,
+    other: Curve | None,
+    found: Mapping[int, tuple[Point, PairedDraws]],
+    shots: Sequence[int],
+    view: TableView,
 ) -> TableRow:
     every = [paired for _, paired in found.values()]
     cells: list[Cell] = [
@@ -91,10 +100,11 @@ def _row(
         curve.task,
         curve.named,
         Label(curve.track, tone="bad" if curve.track == "leaky" else ""),
+        other.named if other else view.against,
         *(_score(found[k][1], view) if k in found else DASH for k in shots),
         f"{sum(paired.better for paired in every)} of {sum(len(paired.differences) for paired in every)}",
     ]
-    return TableRow(cells, [_datum(curve, point, paired, view.against) for point, paired in found.values()])
+    return TableRow(cells, [_datum(curve, other, point, paired, view.against) for point, paired in found.values()])
 
 
 def _score(paired: PairedDraws, view: TableView) -> Score:
@@ -108,13 +118,15 @@ def _score(paired: PairedDraws, view: TableView) -> Score:
     )
 
 
-def _datum(curve: Curve, point: Point, paired: PairedDraws, against: str) -> dict[str, object]:
+def _datum(curve: Curve, other: Curve | None, point: Point, paired: PairedDraws, against: str) -> dict[str, object]:
     low, high = paired.interval or (None, None)
     return {
         "model": curve.model,
         "task": curve.task,
         "method": curve.method,
+        "detail": curve.detail,
         "against": against,
+        "against_detail": other.detail if other else "",
         "track": curve.track,
         "shots": point.shots,
         "draws": len(paired.differences),

@@ -12,6 +12,7 @@ from vlmbench.reports.published import Published
 from vlmbench.reports.scores import published_datum
 from vlmbench.reports.table_view import TableRow, TableView
 from vlmbench.transfer.asked import ZERO_SHOT
+from vlmbench.wording import listed
 
 SETTINGS = ("few-shot all classes", "zero-shot")
 """The settings of published numbers that answer the question of this table: all classes, learnt and tested."""
@@ -29,23 +30,52 @@ def published_rows(
 ) -> list[TableRow]:
     """One row for each method, CLIP model, dataset and source.
 
-    Shown are numbers of the datasets of the curves. If the view does not ask for all of them, the method and the CLIP
-    model must be among those of the curves, too; of zero-shot only the model.
+    Shown are numbers of the curves' datasets in the curves' metrics. If the view does not ask for all of them, the
+    method and the CLIP model must be among those of the curves, too; of zero-shot only the model.
     """
     tasks = dict.fromkeys(curve.task for curve in curves)
+    asked = {(curve.task, curve.metric) for curve in curves}
     run = {curve.method for curve in curves} | {ZERO_SHOT}
     backbones = {backbone_of(record.model) for curve in curves for point in curve.points for record in point.records}
-    groups: dict[tuple[str, str, str, str], list[Published]] = {}
+    groups: dict[tuple[str, ...], list[Published]] = {}
     for number in numbers:
         said = number.variant
-        if number.task not in tasks or said["setting"] not in SETTINGS or "shots" not in said:
+        if (number.task, number.metric) not in asked or not _of_this_question(number):
             continue
         matching = said.get("runs_as") in run and said["backbone"] in backbones
         if (matching or view.published == "all") and (view.flagged or not number.flag):
-            groups.setdefault((number.task, said["backbone"], number.model, number.source), []).append(number)
+            groups.setdefault((number.task, said["backbone"], number.model, number.source, number.metric), []).append(
+                number
+            )
     order = list(tasks)
     rows = sorted(groups.items(), key=lambda group: (order.index(group[0][0]), group[0][1]))
     return [_row(own, shots, view) for _, own in rows if any(int(n.variant["shots"]) in (0, *shots) for n in own)]
+
+
+def of_other_metrics(curves: Sequence[Curve], numbers: Iterable[Published]) -> list[str]:
+    """A note on each dataset whose published numbers are all in metrics that its curves do not have."""
+    ours: dict[str, list[str]] = {}
+    for curve in curves:
+        if curve.metric not in ours.setdefault(curve.task, []):
+            ours[curve.task].append(curve.metric)
+    theirs: dict[str, list[str]] = {}
+    for number in numbers:
+        if (
+            number.task in ours
+            and _of_this_question(number)
+            and number.metric not in theirs.setdefault(number.task, [])
+        ):
+            theirs[number.task].append(number.metric)
+    return [
+        f"Published numbers of {task} are {listed(found, most=3)}. They are not shown, because the metric of the rows "
+        f"is {listed(ours[task], most=3)}."
+        for task, found in theirs.items()
+        if not set(found) & set(ours[task])
+    ]
+
+
+def _of_this_question(number: Published) -> bool:
+    return number.variant["setting"] in SETTINGS and "shots" in number.variant
 
 
 def backbone_of(model: ModelInfo) -> str | None:
@@ -77,6 +107,7 @@ def _row(numbers: Sequence[Published], shots: Sequence[int], view: TableView) ->
         first.task,
         Label(first.model, notes=(first.source, *said)),
         Label(TRACK, tone="quiet"),
+        first.metric,
         _score(by_shots[0], view) if 0 in by_shots else DASH,
         *(_score(by_shots[k], view) if k and k in by_shots else DASH for k in shots),
         *([DASH] * _EMPTY_AT_THE_END),

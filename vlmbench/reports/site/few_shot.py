@@ -90,6 +90,7 @@ class FewShotPart:
         shots: every K.
         curves: the rows of the table.
         charts: against shots, and against seconds.
+        same_images: for each K, all of the curves have the same draws, and learnt from the same images in each.
     """
 
     model: str
@@ -100,6 +101,7 @@ class FewShotPart:
     curves: tuple[Curve, ...]
     charts: tuple[Chart, ...]
     legend: tuple[Legend, ...]
+    same_images: bool
 
 
 def few_shot_parts(records: Sequence[Summary]) -> tuple[FewShotPart, ...]:
@@ -121,7 +123,20 @@ def _part(curves: Sequence[Curve]) -> FewShotPart:
         legend=tuple(
             Legend(curve.named, place % COLOURS + 1, _shape(place, 0.0, 0.0)) for place, curve in enumerate(curves)
         ),
+        same_images=_same_images(curves),
     )
+
+
+def _same_images(curves: Sequence[Curve]) -> bool:
+    """Whether curves learnt from the same images: their points of one K have the same draws of the same images."""
+    images: dict[int, set[tuple[tuple[int, str], ...]]] = {}
+    for curve in curves:
+        for point in curve.points:
+            if point.shots:
+                trains = ((draw, record.task.other_data.get("train")) for draw, record in sorted(point.by_draw.items()))
+                own = tuple((draw, train.fingerprint if train else "") for draw, train in trains)
+                images.setdefault(point.shots, set()).add(own)
+    return all(len(found) == 1 for found in images.values())
 
 
 def _chart(chart: LineChart, *, apart: float = 0.0) -> Chart:

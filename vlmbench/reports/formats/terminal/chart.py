@@ -1,13 +1,13 @@
 """Draws a chart of lines with characters. The terminal's tables print it below their notes.
 
-Each line has a letter. Without colours, and in a file, the letters alone tell the lines apart.
+Each line has a letter, and from the 53rd line a digit. Without colours, and in a file, they alone tell the lines apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from string import ascii_lowercase
+from string import ascii_lowercase, ascii_uppercase, digits
 
 from vlmbench.reports.cells import number
 from vlmbench.reports.line_chart import ChartLine, LineChart
@@ -30,6 +30,8 @@ LOOKS: Mapping[str, str] = {
 """The styles of a chart's title, axes and lines. A line's name is its number modulo the number of colours."""
 _COLOURS = sum(name.isdigit() for name in LOOKS)
 _LEVEL, _LINK, _AXIS, _SEVERAL = "-", "·", "│", "*"
+_LETTERS = ascii_lowercase + ascii_uppercase + digits
+"""The signs of lines, in their order."""
 _MARGIN = 7
 Drawn = list[tuple[str, str]]
 """One line: texts with the names of their looks."""
@@ -52,7 +54,7 @@ def chart_lines(chart: LineChart, width: int) -> list[Drawn]:
         for point in line.points:
             row, column = _row(chart, point.y), _column(chart, point.x, columns)
             there, own = grid[row][column][0], _letter(place)
-            others = there == _SEVERAL or (there.isalpha() and there != own)
+            others = there == _SEVERAL or (there.isalnum() and there != own)
             grid[row][column] = (_SEVERAL, "") if others else (own, _look(place))
     drawn: list[Drawn] = [[(chart.title, "title")], [("", "")]]
     named = {0, HEIGHT // 2, HEIGHT - 1}
@@ -124,7 +126,7 @@ def _length(drawn: Sequence[tuple[str, str]]) -> int:
 
 
 def _letter(place: int) -> str:
-    return ascii_lowercase[place % len(ascii_lowercase)]
+    return _LETTERS[place % len(_LETTERS)]
 
 
 def _look(place: int) -> str:
