@@ -92,12 +92,12 @@ def compare_sides(baseline: Side, candidate: Side, request: CompareRequest) -> C
             if _is_required(required, pair):
                 tasks.append(_incomparable(pair, [found]))
             else:
-                left_out.setdefault((pair.baseline_model, found.meaning), []).append(pair.task)
+                left_out.setdefault((pair.baseline_model, found.meaning), []).append(pair.named)
             continue
         if failed := _failed_since(candidate, pair.candidate):
             tasks.append(_incomparable(pair, [failed]))
             continue
-        request.begun(pair.task)
+        request.begun(pair.named)
         terms = request.gate.terms(pair.task)
         try:
             evidence = gather_evidence(pair.baseline, pair.candidate, terms.settings, request.allow)
@@ -196,7 +196,7 @@ def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
         for pair in pairs:
             entry = pair.baseline if side == "baseline" else pair.candidate
             if entry is not None:
-                found.setdefault(entry.record.model.name, {}).setdefault(entry.record.model.key, pair.task)
+                found.setdefault(entry.record.model.name, {}).setdefault(entry.record.model.key, pair.named)
         for model, kinds in found.items():
             if len(kinds) > 1:
                 tasks = ", ".join(f"{task} (weights {key[0][:8]})" for key, task in kinds.items())
@@ -205,7 +205,7 @@ def _mixed(pairs: Sequence[RecordPair]) -> Iterator[str]:
 
 def _incomparable(pair: RecordPair, found: Sequence[Mismatch], overridden: Sequence[Mismatch] = ()) -> TaskComparison:
     return TaskComparison(
-        task=pair.task,
+        task=pair.named,
         baseline_model=pair.baseline_model,
         candidate_model=pair.candidate_model,
         verdict="not comparable",
@@ -235,7 +235,7 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         checks.append(_improvement(verdict))
     checks += check_budgets(evidence.baseline, evidence.candidate, settings)
     task = TaskComparison(
-        task=weighed.pair.task,
+        task=weighed.pair.named,
         baseline_model=weighed.pair.baseline_model,
         candidate_model=weighed.pair.candidate_model,
         verdict=verdict,

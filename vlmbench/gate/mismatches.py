@@ -115,6 +115,10 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             yield mismatch("protocol", f"task.protocol.{name}", old.get(name, "–"), new.get(name, "–"))
+    older, newer = (record.transfer.version if record.transfer else None for record in (baseline, candidate))
+    if older != newer:
+        meaning = "Numbers of two versions of a method are not comparable. Run the older side again."
+        yield mismatch("version", "transfer.version", older, newer, meaning)
     beside, others = (record.transfer.other_weights if record.transfer else {} for record in (baseline, candidate))
     if beside != others:
         meaning = "The method used a second model, whose weights differ. Run both with the same second model."

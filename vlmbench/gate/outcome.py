@@ -187,6 +187,8 @@ class OverDraws(_Part):
     track: str
     learnt: str = ""
     """Which classes were learnt: "base-to-new" or "learnt from TASK"; empty: all of the task itself."""
+    detail: str = ""
+    """The settings of the method, such as "alpha=0", if it was compared with several; empty otherwise."""
     shots: int
     metric: str
     unit: Literal["fraction", "rank"] = "fraction"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from vlmbench.errors import UsageError
+from vlmbench.gate.adapted_settings import Settings, settings_of, told
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.mismatches import mismatches
 from vlmbench.registry import did_you_mean
@@ -18,6 +19,7 @@ class RecordPair:
 
     Attributes:
         task: the name of the question, see :attr:`vlmbench.records.Summary.asked`.
+        detail: the settings of the method, such as "alpha=0", if a side has the question with several settings.
     """
 
     task: str
@@ -25,6 +27,12 @@ class RecordPair:
     candidate_model: str
     baseline: Entry | None
     candidate: Entry | None
+    detail: str = ""
+
+    @property
+    def named(self) -> str:
+        """The question, with what tells it from others of the same name."""
+        return f"{self.task} ({self.detail})" if self.detail else self.task
 
 
 def pair_entries(
@@ -39,7 +47,8 @@ def pair_entries(
     If each side has one model, or one is chosen on each side, these two are compared, with any names. Otherwise models
     are paired by name, and models that only the candidate has are left out. If a pair has several records (with
     different limits, prompts or precisions), the two records with the fewest differences are compared; of several such
-    pairs, the newest. Records whose weights differ from the newest record's belong to another model.
+    pairs, the newest. Records whose weights differ from the newest record's belong to another model. If both sides have
+    records of the same settings of a method, each of the settings is a pair of its own.
 
     Raises:
         UsageError: a chosen model does not exist, or the two sides have several models and no common name.
@@ -83,8 +92,29 @@ def _chosen(
 def _tasks(old: str, new: str, before: _Tasks, after: _Tasks) -> Iterator[RecordPair]:
     before, after = _of_newest_model(before), _of_newest_model(after)
     for task in sorted(before.keys() | after.keys()):
-        first, second = _closest(before.get(task, ()), after.get(task, ()))
-        yield RecordPair(task, old, new, first, second)
+        for settings, olds, news in _by_settings(before.get(task, ()), after.get(task, ())):
+            yield RecordPair(task, old, new, *_closest(olds, news), settings)
+
+
+def _by_settings(
+    before: Sequence[Entry], after: Sequence[Entry]
+) -> Iterator[tuple[str, Sequence[Entry], Sequence[Entry]]]:
+    """The records of one question with what tells their settings apart: all together if the sides share no settings."""
+    olds, news = _of_settings(before), _of_settings(after)
+    every = sorted(olds.keys() | news.keys())
+    one_side = not before or not after
+    if len(every) < 2 or not (one_side or olds.keys() & news.keys()):
+        yield "", before, after
+        return
+    for settings in every:
+        yield told(settings, every), olds.get(settings, ()), news.get(settings, ())
+
+
+def _of_settings(entries: Iterable[Entry]) -> dict[Settings, list[Entry]]:
+    found: dict[Settings, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(settings_of(entry.record), []).append(entry)
+    return found
 
 
 def _closest(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry | None, Entry | None]:

@@ -69,7 +69,8 @@ def _of_draws(each: OverDraws) -> str:
 
     low, high = map(signed, each.ci95 or (each.gain, each.gain))
     learnt = f", {each.learnt}" if each.learnt else ""
-    name = f"{each.task} with {each.method}, {each.shots}-shot, {each.track}{learnt}"
+    method = f"{each.method} ({each.detail})" if each.detail else each.method
+    name = f"{each.task} with {method}, {each.shots}-shot, {each.track}{learnt}"
     several = (
         each.baseline_model
         if each.baseline_model == each.candidate_model

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vlmbench.answers.tables import read_answers
 from vlmbench.errors import RecordError, UsageError
+from vlmbench.gate.adapted_settings import file_name, settings_of
 from vlmbench.gate.baselines.revisions import baseline_at_revision
 from vlmbench.gate.baselines.store import baseline_entry, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
@@ -110,9 +111,9 @@ def side_at(path: Path, *, label: str = "") -> Side:
 
 def _of_baseline(path: Path, record: Record) -> bool:
     """Whether this is a baseline's record: a baseline names files by task, a run names them by id."""
-    stem = safe_name(record.asked)
+    stems = {safe_name(name) for name in (record.asked, file_name(record.asked, settings_of(record)))}
     table = Path(record.predictions.file) if record.predictions else path
-    return path.stem == stem == table.stem and stem != record.id
+    return path.stem == table.stem and path.stem in stems - {record.id}
 
 
 def _placed(file: Path, entry: Record | Failure | Unreadable, folder: Path) -> Record | Failure | Unreadable:

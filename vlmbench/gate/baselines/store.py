@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.files import read_bytes
+from vlmbench.gate.adapted_settings import Settings, file_name, settings_of
 from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
@@ -163,11 +164,14 @@ def baseline_names(root: Path) -> list[str]:
 
 
 def newest_of_pairs(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """The latest record of each model and task, and all others: other questions, or older answers."""
-    latest: dict[tuple[str, str], Entry] = {}
+    """The latest record of each model, task and way to adapt the model, and all others.
+
+    The others answer the task's question with other prompts, samples or precision, or are older.
+    """
+    latest: dict[tuple[str, str, Settings], Entry] = {}
     others = []
     for entry in sorted(entries, key=lambda entry: entry.record.run.started):
-        pair = entry.record.model.name, entry.record.task.name
+        pair = _pair(entry)
         if pair in latest:
             others.append(latest[pair])
         latest[pair] = entry
@@ -262,15 +266,23 @@ def _stems(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
     """
     if not entries:
         raise UsageError("nothing to save", hint="Run the models first: vlmbench run.")
-    pairs = Counter((entry.record.model.name, entry.record.asked) for entry in entries)
-    (model, task), count = pairs.most_common(1)[0]
+    pairs = Counter(map(_pair, entries))
+    (model, task, _), count = pairs.most_common(1)[0]
     if count > 1:
         raise UsageError(f"{count} records of {model} on {task}: a baseline has one for each model and task")
     _refuse_mixed(entries)
-    several = len({model for model, _ in pairs}) > 1
+    several = len({model for model, *_ in pairs}) > 1
+    settings = Counter((model, asked) for model, asked, _ in pairs)
     for entry in entries:
-        stem = safe_name(entry.record.asked)
+        model, asked, own = _pair(entry)
+        stem = safe_name(asked if settings[model, asked] == 1 else file_name(asked, own))
         yield entry, f"{safe_name(entry.record.model.name)}/{stem}" if several else stem
+
+
+def _pair(entry: Entry) -> tuple[str, str, Settings]:
+    """The model, the name of the question, and the settings of the method."""
+    record = entry.record
+    return record.model.name, record.asked, settings_of(record)
 
 
 def _refuse_mixed(entries: Sequence[Entry]) -> None:
