@@ -6,7 +6,8 @@ version gives the same remarks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from vlmbench.record_parts.transfer import USUAL_SETTING, USUAL_TRACK
 from vlmbench.records import REMARKLESS, Summary
@@ -41,6 +42,12 @@ def asked_remarks(record: Summary) -> tuple[Remark, ...]:
             *_of_the_main_metric(record),
         ]
     )
+
+
+def method_settings(record: Summary) -> dict[str, Any]:
+    """The settings of the transfer method that were fixed before validation; empty for a zero-shot record."""
+    found = record.task.protocol.get("method_options")
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def other_size(task: str, standard: int, there: int) -> Remark:

@@ -6,10 +6,11 @@ The name of a question (:attr:`vlmbench.records.Summary.asked`) has the method, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
+from vlmbench.asked import method_settings
 from vlmbench.records import Summary
 
 Settings = str
@@ -20,9 +21,8 @@ def settings_of(record: Summary) -> Settings:
     """The settings of a record. Two records of one question are of two settings if these differ."""
     if record.transfer is None:
         return ""
-    found = record.task.protocol.get("method_options")
-    options = dict(found) if isinstance(found, Mapping) else {}
-    return json.dumps({"options": options, "version": record.transfer.version}, sort_keys=True, default=str)
+    found = {"options": method_settings(record), "version": record.transfer.version}
+    return json.dumps(found, sort_keys=True, default=str)
 
 
 def told(settings: Settings, others: Iterable[Settings]) -> str:
@@ -34,7 +34,9 @@ def told(settings: Settings, others: Iterable[Settings]) -> str:
     """
     every = [_parts(other) for other in others]
     own = _parts(settings)
-    return ", ".join(f"{name}={own[name]}" for name in own if any(other.get(name) != own[name] for other in every))
+    return ", ".join(
+        f"{name}={own[name]}" for name in own if any(str(other.get(name)) != str(own[name]) for other in every)
+    )
 
 
 def file_name(asked: str, settings: Settings) -> str:
@@ -47,6 +49,6 @@ def file_name(asked: str, settings: Settings) -> str:
 
 
 def _parts(settings: Settings) -> dict[str, Any]:
-    """Each setting by its name, and the version by the name "version"."""
+    """Each setting by its name, and the method's version by the name "method version"."""
     found = json.loads(settings) if settings else {}
-    return {**found.get("options", {}), "version": found.get("version")}
+    return {**found.get("options", {}), "method version": found.get("version")}

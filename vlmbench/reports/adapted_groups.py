@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
+from vlmbench.asked import method_settings
 from vlmbench.record_parts.transfer import TransferInfo
 from vlmbench.records import Summary
 from vlmbench.wording import counted
@@ -108,8 +108,8 @@ def _told(record: Summary, family: Sequence[Summary]) -> tuple[str, ...]:
     Args:
         family: a record of each group of which tables say the same, this one included.
     """
-    settings = [_settings(other) for other in family]
-    own = _settings(record)
+    settings = [method_settings(other) for other in family]
+    own = method_settings(record)
     told = [f"{name}={own[name]}" for name in own if len({str(each.get(name)) for each in settings}) > 1]
     of_task = [other for other in family if other.task.name == record.task.name]
     for says, others in (*((says, family) for says in _OF_ALL), *((says, of_task) for says in _OF_TASK)):
@@ -133,9 +133,3 @@ _OF_TASK: Sequence[Callable[[Summary], str]] = (
     lambda record: record.main_metric,
 )
 """What may tell two groups of one task apart."""
-
-
-def _settings(record: Summary) -> dict[str, Any]:
-    """The settings of a method that were fixed before validation."""
-    found = record.task.protocol.get("method_options")
-    return dict(found) if isinstance(found, Mapping) else {}
