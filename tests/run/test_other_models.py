@@ -128,3 +128,10 @@ def test_a_model_that_cannot_be_loaded_fails_its_pairs(request_: RunRequest) -> 
     results = carried_out(request_, "toy:b@missing")
     assert [result.status for result in results] == ["failed"] * 4
     assert all(result.failure and result.failure.message == "the toy has no weights" for result in results)
+
+
+@pytest.mark.parametrize("other", ["unheard-of", "*"])
+def test_a_message_about_the_other_model_names_the_option(request_: RunRequest, other: str) -> None:
+    with pytest.raises(UsageError) as told:
+        carried_out(request_, other)
+    assert told.value.message.startswith("--option other: ") and other in told.value.message

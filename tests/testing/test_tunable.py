@@ -73,19 +73,26 @@ def test_towers_of_open_clip_keep_the_promises(model: Any) -> None:
     assert broken(model, capability(model, TunableImageTower)) == []
 
 
+FLAWS = {
+    "other features": "they differ by up to",
+    "detached": "the features give no gradients",
+    "own gradient": "a parameter of the model has a gradient",
+    "update": "the update is not called|an update is accepted",
+    "no prompts": "the gradient of a state|blocks are accepted",
+}
+OF_IMAGES = {
+    "weights": "no weight gets a gradient|the features give no gradients",
+    "unknown weights": "unknown name is accepted",
+}
+
+
 @pytest.mark.parametrize(
-    ("flaw", "found"),
+    ("kind", "flaw", "found"),
     [
-        ("other features", "they differ by up to"),
-        ("detached", "the features give no gradients"),
-        ("weights", "no weight gets a gradient|the features give no gradients"),
-        ("unknown weights", "unknown name is accepted"),
-        ("own gradient", "a parameter of the model has a gradient"),
-        ("update", "the update is not called|an update is accepted"),
-        ("no prompts", "the gradient of a state|blocks are accepted"),
+        *((TunableTowers, *each) for each in FLAWS.items()),
+        *((TunableImageTower, *each) for each in {**FLAWS, **OF_IMAGES}.items()),
     ],
 )
-@pytest.mark.parametrize("kind", [TunableTowers, TunableImageTower])
 def test_a_broken_tower_is_caught(model: Any, kind: type, flaw: str, found: str) -> None:
     said = broken(model, Tower(capability(model, kind), flaw, model.network))
     assert any(any(part in each for part in found.split("|")) for each in said), said

@@ -18,7 +18,9 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.features.settings import EngineSettings
 from vlmbench.testing.toy_parts import ToyPatches
+from vlmbench.transfer.base import Reads
 from vlmbench.transfer.encoded import encoded
+from vlmbench.transfer.inputs import PASSES, READERS
 from vlmbench.transfer.patch_inputs import _window, patch_batches, patch_views, settled_readout
 from vlmbench.transfer.view_inputs import view_batches
 from vlmbench.transfer.views import ViewDataset
@@ -140,3 +142,39 @@ def test_views_are_the_image_and_random_parts_of_it(at_once: int, monkeypatch: p
     assert all(batch.contents == [known[index] for index in batch.indices] for batch in batches)
     larger = rows_of(list(view_batches(engine, Chosen(DATA, indices), {"views": 4, "smallest_area": 0.9})))
     assert torch.equal(larger[5][0], found[5][0]) and float((larger[5][1] - found[5][1]).abs().max()) > 1e-4
+
+
+class Counted:
+    """Counts the images that go through a model's towers, and the patches' tower among them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.images = 0
+        self.model = model_with(ToyPatches(patch_size=2))
+        encode, patches = FlawedToy.encode_image, ToyPatches.encode_patches
+
+        def encode_image(model: FlawedToy, pixels: Tensor) -> Tensor:
+            self.images += len(pixels)
+            return encode(model, pixels)
+
+        def encode_patches(own: ToyPatches, pixels: Tensor, readout: str) -> Tensor:
+            self.images += len(pixels)
+            return patches(own, pixels, readout)
+
+        monkeypatch.setattr(FlawedToy, "encode_image", encode_image)
+        monkeypatch.setattr(ToyPatches, "encode_patches", encode_patches)
+
+
+@pytest.mark.parametrize("reads, settings", [
+    ("features", {}),
+    ("patches", {}),
+    ("two-models", {"other": "second"}),
+])  # fmt: skip
+def test_passes_are_those_of_the_towers(
+    reads: Reads, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    others = lambda name: FeatureEngine(toy(), EngineSettings())  # noqa: E731
+    engine = FeatureEngine(counted.model, EngineSettings(batch_size=3), others=others)
+    list(READERS[reads](engine, Chosen(DATA, range(5)), settings))
+    assert counted.images == 5 * PASSES[reads]
+    assert PASSES.keys() == READERS.keys()

@@ -61,9 +61,10 @@ class FeatureEngine:
     text_use: CacheUse = field(default_factory=CacheUse)
     memory: FeatureMemory = field(default_factory=FeatureMemory)
     others: Callable[[str], FeatureEngine] | None = None
+    _others: dict[str, FeatureEngine] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def other(self, name: str) -> FeatureEngine:
-        """An engine of another model, with the same settings. It counts its own images.
+        """An engine of another model, with the same settings. It counts its own images, and stays the same one.
 
         Args:
             name: as ``-m`` takes it.
@@ -77,7 +78,9 @@ class FeatureEngine:
                 f"the model {name!r} cannot be loaded beside {self.model.card.name}: this engine has no loader",
                 hint="Use `vlmbench run` or vlmbench.evaluate, or give the engine `others`.",
             )
-        return self.others(name)
+        if name not in self._others:
+            self._others[name] = self.others(name)
+        return self._others[name]
 
     def timed(self, stage: str) -> AbstractContextManager[None]:
         """Add the time that the block takes to a stage."""

@@ -53,16 +53,12 @@ class TunableTowers(Protocol):
     def token_embeddings(self, texts: Sequence[str]) -> TokenEmbeddings:
         """Look up the tokens of N texts, cut to the context length."""
 
-    def text_parameters(self) -> Mapping[str, Tensor]:
-        """The parameters of the text tower by name, without gradients. They must not be changed."""
-
     def encode_embeddings(
         self,
         embeddings: Tensor,
         ends: Tensor,
         *,
         deep: Sequence[Tensor] = (),
-        weights: Mapping[str, Tensor] | None = None,
         update: Update | None = None,
     ) -> Tensor:
         """Encode (N, L, W) embeddings on the model's device to (N, D), unit length, differentiable, in full precision.
@@ -72,11 +68,10 @@ class TunableTowers(Protocol):
         Args:
             ends: (N,) int64, below L: see :class:`TokenEmbeddings`.
             deep: ``deep[i]``, (M, W) or (N, M, W), takes the place of the states of tokens 1 to M before block i + 1.
-            weights: parameters that take the place of the tower's own, by name.
             update: changes the projections of the attention, as low-rank updates do.
 
         Raises:
-            ModelError: there are more entries in ``deep`` than blocks after the first, or a weight has no place.
+            ModelError: there are more entries in ``deep`` than blocks after the first.
         """
 
 

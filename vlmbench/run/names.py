@@ -14,7 +14,7 @@ from vlmbench.card_files import read_model, read_task, tell_of_broken
 from vlmbench.cards import ModelCard, SourceSpec, SuiteSample, TaskCard, make_task
 from vlmbench.catalogue import NamedTasks, named_suite, named_tasks, runnable, runnable_models
 from vlmbench.data.memory.given import GivenTask
-from vlmbench.errors import CardError, UsageError
+from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.kinds import DEFAULT_KIND
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.tasks.base import TaskOptions
@@ -68,12 +68,13 @@ def given_objects(asked: Iterable[ModelAsked | TaskAsked], kind: type[G]) -> dic
     return {each.card.name: each for each in asked if isinstance(each, kind)}
 
 
-def other_card(name: str, objects: Mapping[str, GivenModel]) -> ModelCard:
+def other_card(name: str, objects: Mapping[str, GivenModel], options: Mapping[str, object] | None = None) -> ModelCard:
     """The card of a model that a transfer method uses beside the one that it adapts.
 
     Args:
         name: as ``-m`` takes it, or the name of an object.
         objects: the models of the run that are Python objects.
+        options: the method's options; messages say which of them names the model.
 
     Raises:
         UsageError: the name means several models, or a model that cannot be run.
@@ -81,9 +82,15 @@ def other_card(name: str, objects: Mapping[str, GivenModel]) -> ModelCard:
     """
     if name in objects:
         return objects[name].card
-    cards = runnable_models(name)
+    option = next((f"--option {key}: " for key, value in (options or {}).items() if value == name), "")
+    try:
+        cards = runnable_models(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{option}{error.message}", hint=error.hint) from error
     if len(cards) != 1:
-        raise UsageError(f"{name!r} names {len(cards)} models, but a method uses one beside the model that it adapts")
+        raise UsageError(
+            f"{option}{name!r} names {len(cards)} models, but a method uses one beside the model that it adapts"
+        )
     return cards[0]
 
 

@@ -36,8 +36,9 @@ from vlmbench.run.names import (
 )
 from vlmbench.run.opened import OpenedData, OpenedTask, open_task
 from vlmbench.tasks import task_plugin
-from vlmbench.tasks.base import TaskOptions, TaskPlugin, check_transfer
+from vlmbench.tasks.base import TaskOptions, TaskPlugin
 from vlmbench.tasks.learnt_classes import check_learnt_classes
+from vlmbench.tasks.transfer_checks import check_transfer, check_transfer_precision
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import other_models
@@ -162,8 +163,10 @@ def make_plan(request: RunRequest) -> Plan:
     for task in asked:
         if task.broken is None:
             check_task(task.card, plugins[task.card.name], task.options)
-            for name in other_models(METHODS.get(task.options.transfer.method), task.options.transfer.options):
-                ADAPTERS.get(other_card(name, objects).adapter)
+            check_transfer_precision(task.options.transfer, request.precision)
+            own = task.options.transfer.options
+            for name in other_models(METHODS.get(task.options.transfer.method), own):
+                ADAPTERS.get(other_card(name, objects, own).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
     shared: dict[Hashable, OpenedData] = {}

@@ -27,11 +27,8 @@ from vlmbench.models.base import Model
 from vlmbench.record_parts.transfer import TransferInfo
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.registry import did_you_mean
-from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
-from vlmbench.transfer.base import Reads, StatesOptions, learns_from
-from vlmbench.transfer.options import settle_options
-from vlmbench.wording import listed
+from vlmbench.transfer.base import Reads
 
 
 def _whole(value: object) -> bool:
@@ -295,46 +292,6 @@ def _validated(schema: type[P], fields: Mapping[str, Any], problem: Callable[[st
             for found in error.errors()
         ]
         raise problem("; ".join(misfits)) from error
-
-
-def check_transfer(card: TaskCard, plugin: TaskPlugin, options: TaskOptions) -> None:
-    """Refuse a transfer method that does not exist, or that this kind of task does not support.
-
-    Raises:
-        UnknownNameError: there is no method of this name.
-        UsageError: this kind of task does not support the method.
-    """
-    asked = options.transfer
-    method = METHODS.get(asked.method)
-    if not isinstance(plugin, TakesTransfer):
-        if asked.adapts:
-            raise UsageError(
-                f"task {card.name!r}: {card.plugin} tasks support no transfer method, but {asked.method!r} was given",
-                hint="Run the task without --transfer.",
-            )
-        return
-    if method.reads not in plugin.transfer_reads:
-        raise UsageError(
-            f"task {card.name!r}: the transfer method {asked.method!r} needs {method.reads} of the images, but "
-            f"{card.plugin} tasks give a method only {listed(sorted(plugin.transfer_reads), 'or')}",
-            hint="Choose another method with --transfer NAME, or run the task without --transfer.",
-        )
-    if asked.adapts and card.multi_label:
-        raise UsageError(
-            f"task {card.name!r}: its images have several classes, and transfer methods learn one class an image",
-            hint="Run the task without --transfer.",
-        )
-    if asked.shots and learns_from(method) == "nothing":
-        raise UsageError(f"the transfer method {asked.method!r} learns from no images", hint="Leave out --shots.")
-    if isinstance(method, StatesOptions):
-        settle_options(asked.method, method.options, asked.options)
-        if not asked.shots and learns_from(method) != "nothing":
-            raise UsageError(
-                f"the transfer method {asked.method!r} learns from images",
-                hint="Add --shots 1,2,4,8,16, or one of them.",
-            )
-    elif asked.options and not asked.adapts:
-        raise UsageError("zero-shot has no options", hint="Name a method with --transfer.")
 
 
 def check_known_metrics(names: Iterable[str], known: Collection[str], *, where: str) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from vlmbench.data.base import Chosen
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.models.base import Model, capability
+from vlmbench.models.memory.held import has_short_weights
 from vlmbench.prompts import PromptSet
 
 Reads: TypeAlias = Literal["features", "patches", "views", "two-models", "pixels"]
@@ -187,10 +188,10 @@ class Fitted:
         step: the step that was chosen, from 1; None: the last one, or the method takes no steps.
         steps: how many steps were taken; 0: the method takes none.
         parameters: how many numbers were trained.
-        image_passes: how many images went through the image tower, beyond one for each view of a support image; all of
-            them, if the method reads pixels.
+        image_passes: how many images went through the image tower, beyond those that each view of a support image takes
+            to be read; all of them, if the method reads pixels.
         text_passes: how many texts went through the text tower, beyond the prompts.
-        test_image_passes: how many images go through the image tower for each test image.
+        test_image_passes: how many views of each test image are read; see also :data:`~.inputs.PASSES`.
         test_text_passes: how many texts go through the text tower for each test image.
         settled: settings that the method took from the model or the data, with the values that it used.
     """
@@ -243,6 +244,17 @@ class ChecksModel(Protocol):
         """What the method needs with these settings and the model lacks, to follow "the method needs"; or None."""
 
 
+def takes_track(method: TransferMethod, track: str) -> bool:
+    """Whether a method can choose settings on the images of a track, or the track has no such images.
+
+    Validation images are drawn beside support images. A method that learns from no images has neither. In the leaky
+    track it gets the test images, if it says with ``chooses_settings = True`` that it has settings to choose.
+    """
+    if learns_from(method) != "nothing" or track == "no-validation":
+        return True
+    return track == "leaky" and bool(getattr(method, "chooses_settings", False))
+
+
 def other_models(method: TransferMethod, options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the other models that a method uses with these settings."""
     return method.other_models(options) if isinstance(method, UsesOtherModels) else ()
@@ -253,6 +265,10 @@ def learns_at_once(method: TransferMethod) -> bool:
     return isinstance(method, FitsDraws) and bool(getattr(method, "at_once", True))
 
 
+_GRADIENTS = frozenset({"TunableTowers", "TunableImageTower"})
+"""The names of the capabilities that models offer with weights of 32 bits or more alone."""
+
+
 def lacks_needs(method: TransferMethod, model: Model, options: Mapping[str, Any] | None = None) -> str | None:
     """What the model lacks for a method, and what would help; None if it has everything.
 
@@ -260,7 +276,8 @@ def lacks_needs(method: TransferMethod, model: Model, options: Mapping[str, Any]
         options: the method's own settings; None: its defaults.
     """
     missing = sorted(need.__name__ for need in method.needs if capability(model, need) is None)
-    lacking = f"{', '.join(missing)}, which this model does not offer" if missing else None
+    why = " with weights of 16 bits" if _GRADIENTS.intersection(missing) and has_short_weights(model) else ""
+    lacking = f"{', '.join(missing)}, which this model does not offer{why}" if missing else None
     if lacking is None and isinstance(method, ChecksModel):
         lacking = method.lacks(model, options or {})
     if lacking is None:

@@ -5,7 +5,7 @@ A text is the start token, M context vectors, the name of the class, a full stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -44,6 +44,7 @@ class ClassTexts:
     ends: Tensor
     chunk: int | None = None
     passes: int = field(default=0, compare=False)
+    _fixed: tuple[Tensor, Tensor] | None = field(default=None, init=False, compare=False, repr=False)
 
     def __len__(self) -> int:
         """C."""
@@ -66,7 +67,6 @@ class ClassTexts:
         context: Tensor,
         *,
         deep: Sequence[Tensor] = (),
-        weights: Mapping[str, Tensor] | None = None,
         update: Callable[[int], Update] | None = None,
     ) -> Tensor:
         """The texts' features.
@@ -78,7 +78,6 @@ class ClassTexts:
             context: (M, W) for all classes, or (C, M, W).
             deep: (M, W) or (C, M, W), for the blocks after the first; see
                 :meth:`~vlmbench.models.tunable.TunableTowers.encode_embeddings`.
-            weights: parameters in the place of the tower's own.
             update: the number of a piece's first class to what changes the projections of the attention. This must
                 compute the same when the piece is computed again.
 
@@ -102,7 +101,7 @@ class ClassTexts:
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
             states = [each[rows] if each.dim() == 3 else each for each in deep]
-            asked = own[rows], self.embeddings[rows], self.ends[rows], states, weights, update and update(start)
+            asked = own[rows], self.embeddings[rows], self.ends[rows], states, update and update(start)
             if again:
                 part = checkpoint(self._encode, *asked, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -110,13 +109,19 @@ class ClassTexts:
             parts.append(part)
         return torch.cat(parts)
 
+    def fixed(self, context: Tensor) -> Tensor:
+        """:meth:`features` without gradients. As long as the context is the same object, they are computed once."""
+        if self._fixed is None or self._fixed[0] is not context:
+            with torch.no_grad():
+                self._fixed = context, self.features(context)
+        return self._fixed[1]
+
     def _encode(
         self,
         context: Tensor,
         embeddings: Tensor,
         ends: Tensor,
         deep: Sequence[Tensor],
-        weights: Mapping[str, Tensor] | None,
         update: Update | None,
     ) -> Tensor:
         self.passes += len(embeddings)
@@ -125,7 +130,7 @@ class ClassTexts:
         texts = torch.cat([embeddings[:, : self.before], context, embeddings[:, self.before : longest]], dim=1)
         states = [each.to(embeddings.device) for each in deep]
         ends = ends + context.shape[1]
-        return self.towers.encode_embeddings(texts, ends, deep=states, weights=weights, update=update).cpu()
+        return self.towers.encode_embeddings(texts, ends, deep=states, update=update).cpu()
 
 
 def class_texts(

@@ -14,7 +14,7 @@ from vlmbench.record_parts.transfer import USUAL_TRACK
 from vlmbench.registry import did_you_mean
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import ZERO_SHOT, Setting, Track, TransferAsked
-from vlmbench.transfer.base import StatesOptions, learns_from
+from vlmbench.transfer.base import StatesOptions, learns_from, takes_track
 from vlmbench.wording import either, listed
 
 MOST_METHODS, MOST_SHOTS, MOST_DRAWS = 1_000, 1_000, 10_000
@@ -32,7 +32,8 @@ def every_transfer(
 ) -> tuple[TransferAsked, ...]:
     """Every combination, methods first, then shots, then draws.
 
-    Zero-shot, and a method that learns from no images, is asked once. Zero-shot has no setting.
+    Zero-shot, and a method that learns from no images, is asked once. Zero-shot has no setting. A method that cannot
+    choose settings on the images of the track has the track without validation.
 
     Args:
         options: settings of the methods. Each goes to the methods that have it.
@@ -64,7 +65,8 @@ def every_transfer(
         if name == ZERO_SHOT:
             found.append(TransferAsked())
         elif learns_from(METHODS.get(name)) == "nothing":
-            found += [TransferAsked(name, 0, draw, track, own, setting=setting) for draw in draws[:1]]
+            own_track: Track = track if takes_track(METHODS.get(name), track) else "no-validation"
+            found += [TransferAsked(name, 0, draw, own_track, own, setting=setting) for draw in draws[:1]]
         else:
             found += [
                 TransferAsked(name, count, draw, track, own, together=tuple(draws), setting=setting)
@@ -101,7 +103,8 @@ def _check_use(methods: Sequence[str], shots: Sequence[int], draws: Sequence[int
     adapting = [name for name in methods if name != ZERO_SHOT]
     unused = ["--shots"] if tuple(shots) != (0,) else []
     unused += ["--seeds"] if len(draws) > 1 or (tuple(draws) != (0,) and not adapting) else []
-    unused += ["--track"] if track != USUAL_TRACK and not adapting else []
+    takes = [name for name in adapting if takes_track(METHODS.get(name), track)]
+    unused += ["--track"] if track != USUAL_TRACK and not takes else []
     if unused:
         whose = (
             f"{listed(adapting)} {either(len(adapting), 'learns', 'learn')} from no images"

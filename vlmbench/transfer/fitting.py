@@ -10,7 +10,7 @@ from typing import Any
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.peak_memory import PeakOfPart
 from vlmbench.prompts import PromptSet
-from vlmbench.transfer.base import FewShot, FitsDraws, Fitted, TransferMethod
+from vlmbench.transfer.base import FewShot, FitsDraws, Fitted, TransferMethod, other_models
 from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 
 
@@ -45,15 +45,16 @@ def fit_draws(
         TransferError: learning failed.
         UsageError: an option is wrong.
     """
+    engines = [engine, *(engine.other(name) for name in other_models(method, options))]  # loads them before it counts
     if isinstance(method, FitsDraws):
-        watch = _Watch(engine)
+        watch = _Watch(engines)
         with PeakOfPart() as memory:
             found = list(method.fit_draws(engine, supports, prompts, options))
         seconds = watch.seconds / len(supports)
         return [Fit(fitted, seconds, len(supports), memory.bytes) for fitted in found]
     fits = []
     for support in supports:
-        watch = _Watch(engine)
+        watch = _Watch(engines)
         with PeakOfPart() as memory:
             classifier = method.fit(engine, support, prompts, options)
         fitted = Fitted(classifier, for_classes=_same_method(method, support, options))
@@ -62,22 +63,22 @@ def fit_draws(
 
 
 class _Watch:
-    """Counts seconds from its making, without those that the engine spends on images and texts.
+    """Counts seconds from its making, without those that the engines spend on images and texts.
 
     The first method that needs a feature would otherwise pay for all that follow.
     """
 
-    def __init__(self, engine: FeatureEngine) -> None:
-        self._engine, self._encoding, self._started = engine, _encoding(engine), perf_counter()
+    def __init__(self, engines: Sequence[FeatureEngine]) -> None:
+        self._engines, self._encoding, self._started = engines, _encoding(engines), perf_counter()
 
     @property
     def seconds(self) -> float:
-        return max(0.0, perf_counter() - self._started - (_encoding(self._engine) - self._encoding))
+        return max(0.0, perf_counter() - self._started - (_encoding(self._engines) - self._encoding))
 
 
-def _encoding(engine: FeatureEngine) -> float:
-    """The seconds that the engine has spent on images and texts so far."""
-    return sum(engine.seconds.get(stage, 0.0) for stage in ("images", "text"))
+def _encoding(engines: Sequence[FeatureEngine]) -> float:
+    """The seconds that the engines have spent on images and texts so far."""
+    return sum(engine.seconds.get(stage, 0.0) for engine in engines for stage in ("images", "text"))
 
 
 def _same_method(method: TransferMethod, support: FewShot, options: Mapping[str, Any]) -> Any:

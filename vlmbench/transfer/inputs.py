@@ -36,6 +36,10 @@ READERS: dict[Reads, Reader] = {
     "two-models": two_model_batches,
 }
 
+PASSES: dict[Reads, int] = {"features": 1, "pixels": 1, "patches": 2, "views": 1, "two-models": 2}
+"""How many passes through an image tower one view of an image takes in each form: patches are a pass of their own,
+beside the image's feature, and another model's feature is one through its tower."""
+
 
 def inputs(
     engine: FeatureEngine, chosen: Chosen, method: TransferMethod, settings: Mapping[str, Any]

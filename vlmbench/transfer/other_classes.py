@@ -119,7 +119,7 @@ class Learnt:
         Raises:
             TransferError: the method cannot score a class that it did not learn.
         """
-        if (prompts.class_names, prompts.templates) == (self.prompts.class_names, self.prompts.templates):
+        if prompts.sha256 == self.prompts.sha256:
             return self.classifier
         if self.for_classes is not None:
             return self.for_classes(engine, prompts)

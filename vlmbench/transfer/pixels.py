@@ -166,7 +166,8 @@ class ViewPixels:
         """
         places = (rows * self.views + views).tolist()
         missing = sorted({place for place in places if place not in self._kept})
-        made = {image.index: image.pixels for image in self._read(missing)}
+        with self._engine.timed("images"):
+            made = {image.index: image.pixels for image in self._read(missing)}
         for place, pixels in made.items():
             if (size := pixels.numel() * pixels.element_size()) <= self._room:
                 self._room -= size

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 import PIL.Image
@@ -48,6 +48,11 @@ class ViewDataset:
         ]
         self.classes = dataset.classes
         self.templates = dataset.templates
+
+    def images_of_views(self) -> Iterator[tuple[Sample, int]]:
+        """Each view with the index of its image in the dataset."""
+        for place, sample in enumerate(self.samples):
+            yield sample, self._indices[place // self._views]
 
     def read(self, index: int) -> bytes:
         """The file of an image, or one of its views as BMP.

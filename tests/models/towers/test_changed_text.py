@@ -1,4 +1,4 @@
-"""Text towers with other weights, states and updates, on seeded towers of both libraries."""
+"""Text towers with states and updates, on seeded towers of both libraries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from models.tiny import shaken
 
 from vlmbench.errors import ModelError
 from vlmbench.models.base import capability
-from vlmbench.models.towers.weights import state_sha256
 from vlmbench.models.tunable import TunableTowers
 
 TEXTS = ["a photo of a cat", "a dog", "a photo of a dog"]
@@ -84,34 +83,15 @@ def test_states_are_those_of_a_literal_forward(model: Any, entries: int) -> None
     assert (float((features - literal(model, [])).abs().max()) > 1e-3) == bool(entries)
 
 
-def test_weights_are_those_of_another_tower(model: Any) -> None:
-    towers, found = towers_of(model), towers_of(model).token_embeddings(TEXTS)
-    own = towers.text_parameters()
-    assert not any("vision" in name or "visual" in name or "logit" in name for name in own)
-    other = {name: value + 0.1 * random(*value.shape, seed=value.numel()) for name, value in own.items()}
-    before = state_sha256(model.network)
-    features = towers.encode_embeddings(found.embeddings, found.ends, weights=other)
-    assert state_sha256(model.network) == before
-    parameters = dict(model.network.named_parameters())
+def text_parameters(model: Any) -> dict[str, torch.Tensor]:
+    """The parameters of the text tower by the names of its module."""
     beginning = "text." if hasattr(model.network, "text") else ""
-    kept = {name: parameters[beginning + name].detach().clone() for name in own}
-    with torch.no_grad():
-        try:
-            for name, value in other.items():
-                # The embeddings of the tokens are given.
-                if "token_embedding" not in name:
-                    parameters[beginning + name].copy_(value)
-            wanted = literal(model, [])
-        finally:
-            for name, value in kept.items():
-                parameters[beginning + name].copy_(value)
-    torch.testing.assert_close(features, wanted, rtol=0, atol=1e-12)
-    assert state_sha256(model.network) == before
+    return {name.removeprefix(beginning): value for name, value in model.network.named_parameters()}
 
 
 def test_an_update_is_a_change_of_the_projections_weights(model: Any) -> None:
     towers, found = towers_of(model), towers_of(model).token_embeddings(TEXTS)
-    width, own = towers.text_width, towers.text_parameters()
+    width, own = towers.text_width, text_parameters(model)
     parts = {(block, name): 0.3 * random(2, width, seed=9 * block + ord(name)) for block in range(2) for name in "qkv"}
     weights: dict[str, torch.Tensor] = {}
     for (block, name), (down, up) in parts.items():
@@ -127,18 +107,24 @@ def test_an_update_is_a_change_of_the_projections_weights(model: Any) -> None:
         return (x @ down).unsqueeze(-1) * up
 
     features = towers.encode_embeddings(found.embeddings, found.ends, update=update)
-    wanted = towers.encode_embeddings(found.embeddings, found.ends, weights=weights)
+    with torch.no_grad():
+        kept = {name: own[name].clone() for name in weights}
+        try:
+            for name, value in weights.items():
+                own[name].copy_(value)
+            wanted = literal(model, [])
+        finally:
+            for name, value in kept.items():
+                own[name].copy_(value)
     torch.testing.assert_close(features, wanted, rtol=0, atol=1e-12)
     assert float((features - towers.encode_embeddings(found.embeddings, found.ends)).abs().max()) > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["deep", "weights", "update"])
+@pytest.mark.parametrize("kind", ["deep", "update"])
 def test_gradients_are_those_of_finite_differences(model: Any, kind: str) -> None:
     towers, found = towers_of(model), towers_of(model).token_embeddings(TEXTS)
-    own = {name: value for name, value in towers.text_parameters().items() if "1.mlp" in name or "final" in name}
     start = {
         "deep": [random(STATES, towers.text_width)],
-        "weights": list(own.values()),
         "update": [0.3 * random(towers.text_width, towers.text_width, seed=i) for i in range(2)],
     }[kind]
     readout = random(len(TEXTS), model.embedding_dim, seed=9)
@@ -146,7 +132,6 @@ def test_gradients_are_those_of_finite_differences(model: Any, kind: str) -> Non
     def value(asked: list[torch.Tensor]) -> torch.Tensor:
         given: Any = {
             "deep": asked,
-            "weights": dict(zip(own, asked, strict=True)) if kind == "weights" else None,
             "update": lambda block, _, x: x @ asked[block],
         }[kind]
         return (towers.encode_embeddings(found.embeddings, found.ends, **{kind: given}) * readout).sum()
@@ -170,5 +155,3 @@ def test_what_has_no_place_is_refused(model: Any) -> None:
     deep = [random(STATES, towers.text_width)] * towers.text_layers
     with pytest.raises(ModelError, match="has 1 block after the first, and got states for 2"):
         towers.encode_embeddings(found.embeddings, found.ends, deep=deep)
-    with pytest.raises(ModelError, match="no parameter visual"):
-        towers.encode_embeddings(found.embeddings, found.ends, weights={"visual": random(1)})

@@ -24,11 +24,14 @@ from models.tiny import (
 )
 from said import remarked, sentences
 from torch.nn.functional import normalize
+from toy_adapter import toy
 
 from vlmbench.errors import ModelError, UsageError
 from vlmbench.models.base import PackedTextEncoder, PrefixTextEncoder, capability
 from vlmbench.models.memory.given import as_model
 from vlmbench.models.memory.undisturbed import undisturbed
+from vlmbench.transfer import METHODS
+from vlmbench.transfer.base import lacks_needs
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -298,3 +301,18 @@ def test_a_network_in_memory_is_as_the_adapter_makes_it(kind: str, small_clip: P
     network.config.model_type = "unheard-of"
     with pytest.raises(UsageError, match="how the model type 'unheard-of' of transformers pads its texts"):
         as_model(network, processor, tokenizer)
+
+
+def test_weights_of_16_bits_are_why_no_tower_gives_gradients(small_clip: Path) -> None:
+    network = transformers.AutoModel.from_pretrained(small_clip)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(small_clip)
+    processor = transformers.AutoImageProcessor.from_pretrained(small_clip)
+    short = deepcopy(network).bfloat16()
+    with undisturbed([network, short]):
+        whole, half = (as_model(each, processor, tokenizer).load() for each in (network, short))
+        for name in ("coop", "vpt", "clip-lora"):
+            assert lacks_needs(METHODS.get(name), whole) is None
+            reason = lacks_needs(METHODS.get(name), half)
+            assert reason is not None and "which this model does not offer with weights of 16 bits" in reason
+    other = lacks_needs(METHODS.get("coop"), toy())
+    assert other is not None and "16 bits" not in other

@@ -37,6 +37,12 @@ def modules_of(*holders: object, depth: int = _DEPTH) -> tuple[nn.Module, ...]:
     return tuple(module for module in found if id(module) not in inside)
 
 
+def has_short_weights(*holders: object) -> bool:
+    """Whether a network that these hold has parameters with fewer than 32 bits a number."""
+    parameters = (parameter for module in modules_of(*holders) for parameter in module.parameters())
+    return any(parameter.is_floating_point() and parameter.element_size() < 4 for parameter in parameters)
+
+
 def _found(holder: object, depth: int, seen: set[int]) -> Iterator[nn.Module]:
     if holder is None or isinstance(holder, _PLAIN) or id(holder) in seen or len(seen) > _MOST_OBJECTS:
         return

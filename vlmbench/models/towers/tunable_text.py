@@ -5,7 +5,7 @@ Adapters offer it as ``TunableTowers``. The tower's own weights get no gradients
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,16 +61,12 @@ class TunableText:
             found = self.tokens(ids.to(self.tokens.weight.device))
         return TokenEmbeddings(ids, found, ends)
 
-    def text_parameters(self) -> Mapping[str, Tensor]:
-        return self.held.parameters()
-
     def encode_embeddings(
         self,
         embeddings: Tensor,
         ends: Tensor,
         *,
         deep: Sequence[Tensor] = (),
-        weights: Mapping[str, Tensor] | None = None,
         update: Update | None = None,
     ) -> Tensor:
         if len(deep) >= len(self.blocks):
@@ -90,7 +86,7 @@ class TunableText:
                 x = block(x, sees, places if number + 1 == len(self.blocks) else None, added)
             return self.project(x[:, 0])
 
-        return self.held.compute(weights, forward)
+        return self.held.compute(None, forward)
 
 
 def tunable_text(

@@ -26,16 +26,18 @@ from vlmbench.prompts import PromptSet
 from vlmbench.record_parts.transfer import TransferCost, TransferInfo
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import DrawPictures, Outcome, clip_protocol
-from vlmbench.tasks.classification.halves import Closed, Halves, closed_answers
+from vlmbench.tasks.classification.halves import Halves
 from vlmbench.tasks.classification.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
-from vlmbench.tasks.classification.scores import Scored, prediction_table, score
+from vlmbench.tasks.classification.scores import Scored, prediction_table
 from vlmbench.tasks.classification.support import Drawn, SupportData
+from vlmbench.tasks.classification.tested import Answers, Classifiers, Tested
 from vlmbench.transfer import METHODS
 from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.base import (
     Classifier,
     FewShot,
+    Fitted,
     ForClasses,
     StatesOptions,
     TransferMethod,
@@ -45,26 +47,10 @@ from vlmbench.transfer.base import (
     other_models,
 )
 from vlmbench.transfer.fitting import Fit, fit_draws, zero_shot_of
-from vlmbench.transfer.inputs import inputs
+from vlmbench.transfer.inputs import PASSES, inputs
 from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 from vlmbench.transfer.options import settle_options
 from vlmbench.transfer.other_classes import Learnt, SomeClasses, scores_new_classes
-
-
-@dataclass(frozen=True)
-class Classifiers:
-    """The classifier of all classes of a task; in the setting base-to-new, also of the base and of the new classes."""
-
-    whole: Classifier
-    halves: tuple[Classifier, Classifier] | None = None
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The answers to the test images among all classes; in the setting base-to-new, also among each half."""
-
-    scored: Scored
-    closed: Closed | None = None
 
 
 @dataclass
@@ -190,8 +176,12 @@ class AdaptedQuestion:
         with engine.timed("fit"):
             fit = self._fit(engine)
         fitted = fit.fitted
-        start = self._answers(engine, self._zero_shot(engine), ZERO_SHOT)
-        answers = self._answers(engine, self._classifiers(engine, fitted.classifier, fitted.for_classes), self.method)
+        unlearnt = self._zero_shot(engine, fitted)
+        start = self._answers(engine, unlearnt, ZERO_SHOT)
+        classifiers = self._classifiers(engine, fitted.classifier, fitted.for_classes)
+        answers = self._answers(engine, classifiers, self.method, among=start.samples)
+        if answers.samples < start.samples:  # the method needs more of an image: its views, or another model's feature
+            start = self._answers(engine, unlearnt, ZERO_SHOT, among=answers.samples)
         scored = answers.scored
         with engine.timed("metrics"):
             metrics = self._metrics(answers)
@@ -199,7 +189,7 @@ class AdaptedQuestion:
             info = self._info(engine, fit, support, self._metrics(start))
             if fitted.last is not None:
                 last = self._classifiers(engine, fitted.last, fitted.last_for_classes)
-                ended = self._metrics(self._answers(engine, last, self.method))
+                ended = self._metrics(self._answers(engine, last, self.method, among=answers.samples))
                 info = info.model_copy(update={"last_step": values_of(ended)})
         return Outcome(
             metrics=metrics,
@@ -282,32 +272,42 @@ class AdaptedQuestion:
             halves = learnt.of(engine, base), learnt.of(engine, new)
         return Classifiers(learnt.of(engine, self.prompts), halves)
 
-    def _zero_shot(self, engine: FeatureEngine) -> Classifiers:
-        """Zero-shot with the task's prompts."""
-        whole = zero_shot_of(engine, self.prompts)
+    def _zero_shot(self, engine: FeatureEngine, fitted: Fitted) -> Classifiers:
+        """Zero-shot with the texts that the method scores with.
+
+        They are those of the task's prompts. If the method finds the task's classes by their names among those of
+        another task, they are the texts of that task's prompts.
+        """
+        whole: Classifier = zero_shot_of(engine, self.prompts if self._scores_anew(fitted) else self.learnt)
+        if not self._scores_anew(fitted):
+            whole = Learnt("zero-shot", self.learnt, whole, None).of(engine, self.prompts)
         if self.halves is None:
             return Classifiers(whole)
         labels = tuple((label,) for label in range(self.halves.classes))
         base, new = labels[: self.halves.base], labels[self.halves.base :]
         return Classifiers(whole, (SomeClasses(whole, base), SomeClasses(whole, new)))
 
-    def _answers(self, engine: FeatureEngine, classifiers: Classifiers, method: TransferMethod) -> Answers:
+    def _scores_anew(self, fitted: Fitted) -> bool:
+        """Whether the task's classes are scored with the task's own prompts."""
+        return self.asked.source is None or fitted.for_classes is not None
+
+    def _answers(
+        self,
+        engine: FeatureEngine,
+        classifiers: Classifiers,
+        method: TransferMethod,
+        among: frozenset[int] | None = None,
+    ) -> Answers:
         """Score the test images among all classes, and in the setting base-to-new each half among its own."""
-        read = partial(inputs, engine, Chosen(self.dataset, self.indices), method, self.settings)
-        scored = score(
-            read(),
-            classifiers.whole,
+        tested = Tested(
             self.dataset,
-            most=len(self.indices),
-            num_classes=len(self.prompts.class_names),
-            multi_label=False,
+            self.indices,
+            len(self.prompts.class_names),
+            self.halves,
             keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
         )
-        if self.halves is None or classifiers.halves is None:
-            return Answers(scored)
-        of_half = partial(self.halves.batches, self.dataset)
-        batches = of_half(read(), new=False), of_half(read(), new=True)
-        return Answers(scored, closed_answers(self.halves, classifiers.halves, batches, self.dataset, scored))
+        batches = inputs(engine, Chosen(self.dataset, self.indices), method, self.settings)
+        return tested.answers(batches, classifiers, among)
 
     def _metrics(self, answers: Answers) -> dict[str, MetricValue]:
         """H and the halves' accuracies in the setting base-to-new, and the metrics among all classes."""
@@ -335,7 +335,7 @@ class AdaptedQuestion:
     def _info(
         self, engine: FeatureEngine, fit: Fit, support: FewShot, start: Mapping[str, MetricValue]
     ) -> TransferInfo:
-        fitted, prompts = fit.fitted, len(self.prompts.prompts)
+        fitted, passes = fit.fitted, PASSES[self.method.reads]
         encoded_once = 0 if support.train is None or self.method.reads == "pixels" else len(support.train.indices)
         views = int(self.settings.get("views", 1))
         return TransferInfo(
@@ -358,13 +358,20 @@ class AdaptedQuestion:
                 drawn_together=fit.together,
                 parameters=fitted.parameters,
                 peak_bytes=fit.peak_bytes,
-                image_passes=encoded_once * views + fitted.image_passes,
-                text_passes=prompts + fitted.text_passes,
-                test_image_passes=fitted.test_image_passes,
+                image_passes=encoded_once * views * passes + fitted.image_passes,
+                text_passes=self._prompts_used(fitted) + fitted.text_passes,
+                test_image_passes=fitted.test_image_passes * passes,
                 test_text_passes=fitted.test_text_passes,
                 other_models=list(self.other_models),
             ),
         )
+
+    def _prompts_used(self, fitted: Fitted) -> int:
+        """How many prompts are encoded: those that are learnt with, and those of the task's own classes."""
+        if self.asked.source is None:
+            return len(self.prompts.prompts)
+        others = self._scores_anew(fitted) and self.learnt.sha256 != self.prompts.sha256
+        return len(self.learnt.prompts) + (len(self.prompts.prompts) if others else 0)
 
     def _pictures(self, model: str, scored: Scored, per_class: Sequence[ClassResult]) -> DrawPictures:
         return partial(

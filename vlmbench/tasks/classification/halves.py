@@ -19,8 +19,8 @@ from vlmbench.metrics.classification import top_k_accuracy
 from vlmbench.metrics.harmonic import BASE, HARMONIC, NEW, harmonic_accuracy, harmonic_mean
 from vlmbench.prompts import PromptSet
 from vlmbench.records import MetricValue
-from vlmbench.tasks.base import metric_value
-from vlmbench.tasks.classification.scores import Scored, score
+from vlmbench.tasks.base import metric_value, nothing_scored
+from vlmbench.tasks.classification.scores import TOP, Scored, checked_logits
 from vlmbench.transfer.base import Classifier
 from vlmbench.wording import counted
 
@@ -65,7 +65,7 @@ class Halves:
         """The samples of base classes, and those of new classes."""
         parts: tuple[list[int], list[int]] = ([], [])
         for index in indices:
-            parts[self._is_new(dataset, index)].append(index)
+            parts[self.is_new(dataset, index)].append(index)
         return parts
 
     def check(self, dataset: ImageDataset, indices: Sequence[int], *, task: str) -> None:
@@ -81,16 +81,8 @@ class Halves:
                     hint="Score all samples; or draw the subset by class: --limit N --stratified.",
                 )
 
-    def batches(self, dataset: ImageDataset, every: Iterable[ImageBatch], *, new: bool) -> Iterator[ImageBatch]:
-        """The images of one half."""
-        for batch in every:
-            rows = [row for row, index in enumerate(batch.indices) if self._is_new(dataset, index) == new]
-            if rows:
-                yield ImageBatch(
-                    [batch.indices[row] for row in rows], batch.features[rows], [batch.contents[row] for row in rows]
-                )
-
-    def _is_new(self, dataset: ImageDataset, index: int) -> bool:
+    def is_new(self, dataset: ImageDataset, index: int) -> bool:
+        """Whether a sample shows a new class."""
         target = dataset.samples[index].target
         assert isinstance(target, int)  # tasks of one class an image are alone adapted
         return target >= self.base
@@ -123,35 +115,43 @@ class Closed:
         return found
 
 
-def closed_answers(
-    halves: Halves,
-    classifiers: tuple[Classifier, Classifier],
-    batches: tuple[Iterable[ImageBatch], Iterable[ImageBatch]],
-    dataset: ImageDataset,
-    whole: Scored,
-) -> Closed:
-    """Score the images of each half among its classes.
+class ClosedAnswers:
+    """Scores the images of each half among its own classes, while their batches pass on to another reader.
 
     Args:
         classifiers: of the base classes, and of the new classes.
-        batches: the images of base classes, and those of new classes.
-        whole: the scores of the same images among all classes.
-
-    Raises:
-        DataError: no sample of a half could be scored.
     """
-    assert whole.labels is not None  # of one class an image
-    predicted = np.empty(len(whole.indices), dtype=np.int32)
-    sizes = halves.base, halves.classes - halves.base
-    for new, (classifier, own, size) in enumerate(zip(classifiers, batches, sizes, strict=True)):
-        scored = score(
-            own,
-            classifier,
-            dataset,
-            most=len(whole.indices),
-            num_classes=size,
-            multi_label=False,
-            keep_scores=False,
-        )
-        predicted[np.searchsorted(whole.indices, scored.indices)] = scored.top[:, 0] + new * halves.base
-    return Closed(halves, predicted, whole.labels)
+
+    def __init__(self, halves: Halves, classifiers: tuple[Classifier, Classifier], dataset: ImageDataset) -> None:
+        self._halves, self._classifiers, self._dataset = halves, classifiers, dataset
+        self._found: dict[int, int] = {}
+
+    def passing(self, batches: Iterable[ImageBatch]) -> Iterator[ImageBatch]:
+        """The same batches, each after it was scored.
+
+        Raises:
+            ModelError, NonFiniteFeaturesError: see :func:`~.scores.score`.
+        """
+        halves = self._halves
+        sizes = halves.base, halves.classes - halves.base
+        for batch in batches:
+            for new, (classifier, size) in enumerate(zip(self._classifiers, sizes, strict=True)):
+                rows = [row for row, index in enumerate(batch.indices) if halves.is_new(self._dataset, index) == new]
+                if rows:
+                    logits = checked_logits(classifier.logits(batch.features[rows]), len(rows), size)
+                    best = logits.topk(min(TOP, size), dim=1).indices[:, 0] + new * halves.base
+                    self._found.update(zip([batch.indices[row] for row in rows], best.tolist(), strict=True))
+            yield batch
+
+    def of(self, whole: Scored) -> Closed:
+        """The answers, in the order of the scores of the same images among all classes.
+
+        Raises:
+            DataError: no sample of a half could be scored.
+        """
+        assert whole.labels is not None  # of one class an image
+        is_new = whole.labels >= self._halves.base
+        if is_new.all() or not is_new.any():
+            raise nothing_scored()
+        predicted = np.array([self._found[index] for index in whole.indices.tolist()], dtype=np.int32)
+        return Closed(self._halves, predicted, whole.labels)

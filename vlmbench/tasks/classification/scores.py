@@ -86,7 +86,7 @@ def score(
     confidence = np.empty(most, dtype=np.float32)
     scores = np.empty((most, num_classes), dtype=np.float32) if keep_scores else None
     for batch in batches:
-        logits = _checked(classifier.logits(batch.features), len(batch.indices), num_classes)
+        logits = checked_logits(classifier.logits(batch.features), len(batch.indices), num_classes)
         values, classes = logits.topk(kept, dim=1)
         rows = hashes.add(batch)
         top[rows], top_scores[rows] = classes.numpy(), values.numpy()
@@ -114,7 +114,7 @@ def score(
     )
 
 
-def _checked(logits: Tensor, images: int, num_classes: int) -> Tensor:
+def checked_logits(logits: Tensor, images: int, num_classes: int) -> Tensor:
     """The logits of a classifier, on the CPU.
 
     Raises:

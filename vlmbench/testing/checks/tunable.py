@@ -25,7 +25,7 @@ _UNKNOWN = "no such parameter"
 def check_tunable(
     inspection: Inspection, model: VisionLanguageModel, towers: TunableTowers, *, rounding: float
 ) -> None:
-    """Check that a text tower on embeddings, with weights, states and updates, gives right features and gradients."""
+    """Check that a text tower on embeddings, with states and updates, gives right features and gradients."""
     texts, before = list(_TEXTS), len(inspection.broken)
     with inspection.promise(
         "TunableTowers: embeddings of tokens have the features of their texts, and get gradients",
@@ -47,25 +47,20 @@ def check_tunable(
     if len(inspection.broken) > before:
         return
     with inspection.promise(
-        "TunableTowers: other weights, states and updates act on the features and get gradients",
-        fix="Compute with the given weights, put `deep[i]` before block i + 1, and add what `update` gives.",
+        "TunableTowers: states and updates act on the features and get gradients",
+        fix="Put `deep[i]` before block i + 1, and add what `update` gives.",
     ):
-        weights, update = _leaves(towers.text_parameters()), _Update(model.device)
+        update = _Update(model.device)
         longest = int(ends.argmax())
         embeddings, end = found.embeddings[longest : longest + 1], ends[longest : longest + 1]
         state = _tokens(1, towers.text_width, embeddings)
         deep = [state] if towers.text_layers > 1 else []
-        same = towers.encode_embeddings(
-            embeddings, end, deep=[each[:0] for each in deep], weights=weights, update=_nothing
-        )
+        same = towers.encode_embeddings(embeddings, end, deep=[each[:0] for each in deep], update=_nothing)
         _require_equal(inspection, same, plain[longest : longest + 1], rounding)
-        other = towers.encode_embeddings(embeddings, end, deep=deep, weights=weights, update=update)
+        other = towers.encode_embeddings(embeddings, end, deep=deep, update=update)
         require_features(inspection, other.detach(), (1, plain.shape[1]), model.device)
         _require_gradients(inspection, other, {"a state": state} if deep else {})
         _require_gradients(inspection, other, update.called(inspection))
-        _require_some_gradient(inspection, other, weights)
-        with inspection.require_error(ModelError, "a weight with an unknown name is accepted"):
-            towers.encode_embeddings(embeddings, end, weights={_UNKNOWN: state})
         _require_no_own_gradient(inspection, model, other)
 
 

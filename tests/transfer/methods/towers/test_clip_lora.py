@@ -82,7 +82,7 @@ def test_updates_are_those_of_trained_modules(model: Any, encoder: str, divide: 
     optimiser = torch.optim.AdamW(trained, weight_decay=0.01, lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, len(steps), eta_min=1e-6)
     for pixels, labels in steps:
-        texts = data.hand if encoder == "image" else texts_of(network, model)
+        texts = texts_of(network, model)
         logits = SCALE * network.encode_image(pixels, normalize=True) @ texts.T
         optimiser.zero_grad()
         F.cross_entropy(logits, labels).backward()
@@ -94,7 +94,7 @@ def test_updates_are_those_of_trained_modules(model: Any, encoder: str, divide: 
         torch.testing.assert_close(found[name], value, rtol=0, atol=1e-8)
         assert float((value - start[name]).abs().max()) > 1e-3
     with torch.no_grad():
-        texts = data.hand if encoder == "image" else texts_of(network, model)
+        texts = texts_of(network, model)
         logits = network.encode_image(PIXELS.numbers[0], normalize=True) @ texts.T
     head = METHOD.head(found, data, options)
     torch.testing.assert_close(head.logits(PIXELS.numbers[0]), logits, rtol=0, atol=1e-7)
@@ -119,6 +119,19 @@ def test_it_begins_as_zero_shot_with_the_same_texts(model: Any, encoder: str, te
     assert isinstance(head, TowerClassifier) and head.scale == SCALE
     logits = SCALE * head.logits(PIXELS.numbers[0])
     torch.testing.assert_close(logits, zero_shot(model, data), rtol=0, atol=1e-10)
+
+
+def test_by_default_the_texts_are_of_one_template(model: Any) -> None:
+    """The task's own prompts, which have several, are an option."""
+    assert METHOD.options().words == "a photo of a" and METHOD.options(words="").words == ""
+    data = made(model)
+    options = METHOD.options(encoder="image")
+    head = METHOD.head(METHOD.start(data, options), data, options)
+    assert isinstance(head, TowerClassifier)
+    torch.testing.assert_close(head.weights, texts_of(model.network, model).detach(), rtol=0, atol=1e-10)
+    passes = data.texts.passes
+    METHOD.head(METHOD.start(data, options), data, options)
+    assert passes == len(NAMES) == data.texts.passes, "texts that stay are computed once"
 
 
 def test_the_recipe_is_500_steps_a_shot() -> None:

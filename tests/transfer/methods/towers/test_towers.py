@@ -224,9 +224,9 @@ def test_promptsrc(model: Any) -> None:
 
 
 def test_the_published_gaussian_of_promptsrc() -> None:
-    """Mean 15 and deviation 1 of 20 epochs."""
-    assert PROMPTSRC.shares is not None
-    found = torch.tensor(PROMPTSRC.shares(PROMPTSRC.options()), dtype=torch.float64)
+    """Mean 15 and deviation 1 of 20 epochs. The default is the few-shot runs' number of epochs."""
+    assert PROMPTSRC.shares is not None and PROMPTSRC.options().recipe(16, 1).steps(16) == 50 * 4
+    found = torch.tensor(PROMPTSRC.shares(PROMPTSRC.options(epochs=20)), dtype=torch.float64)
     wanted = torch.exp(-0.5 * (torch.arange(1, 21, dtype=torch.float64) - 15) ** 2)
     torch.testing.assert_close(found / found.sum(), wanted / wanted.sum(), rtol=1e-9, atol=0)
 

@@ -92,6 +92,7 @@ class Calip:
     reads: Reads = "patches"
     scores_new_classes = True
     learns_from: LearnsFrom = "nothing"
+    chooses_settings = True
     at_once = False
     options: type[MethodOptions] = CalipOptions
 

@@ -2,8 +2,8 @@
 
 Source: Zanella and Ben Ayed 2024 (arXiv 2405.18541), MaxZanella/CLIP-LoRA, lora.py, loralib/layers.py. It computes in
 16 bits; here it is 32. Its factor of cosines is 100, that of CLIP; here it is the model's own. Its prompts are "a photo
-of a NAME" for all data sets, which is an option here: by default they are all prompts of the task, so that it begins as
-zero-shot does.
+of a NAME." for all data sets, and it begins as zero-shot with these texts. The task's own prompts are an option; with
+them each step takes the texts of all templates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOWEST_LR = 1e-6
 class ClipLoraOptions(WordedOptions):
     """The settings of CLIP-LoRA. Defaults: methods.csv, row "CLIP-LoRA"."""
 
-    words: str = Field("", description='first words of the prompts, as "a photo of a"; empty: the task\'s own prompts')
+    words: str = Field("a photo of a", description="first words of the prompts; empty: the task's own prompts")
     lr: float = Field(2e-4, gt=0, le=1000, description="learning rate of AdamW at the first step")
     weight_decay: float = Field(0.01, ge=0, le=1, description="weight decay of AdamW")
     iterations: int = Field(500, ge=1, le=100_000, description="steps for each shot")
@@ -49,7 +49,7 @@ class ClipLoraOptions(WordedOptions):
     )
     dropout: float = Field(0.25, ge=0, lt=1, description="share of an update's inputs that each step leaves out")
     encoder: Literal["both", "image", "text"] = Field(
-        "both", description="the towers that are updated; text works with every image tower"
+        "both", description="the towers that are updated; with text, the image tower may be a ResNet"
     )
 
     def recipe(self, images: int, shots: float) -> Recipe:
@@ -130,10 +130,11 @@ def thinned(x: Tensor, share: float, named: str) -> Tensor:
 
 
 def text_features(weights: Weights, data: ImagedData, options: ClipLoraOptions) -> Tensor:
-    """(C, D): the texts of the classes. If their tower is not updated, they are those of the task's own prompts."""
-    if not options.updates("text"):
-        return data.hand
-    found = data.texts.features(data.words, update=low_rank(weights, data, options, "text"))
+    """(C, D): the texts of the classes. If their tower is not updated, they are computed once."""
+    if options.updates("text"):
+        found = data.texts.features(data.words, update=low_rank(weights, data, options, "text"))
+    else:
+        found = data.texts.fixed(data.words)
     return data.tower.moved(ensemble(found, len(data.hand)))
 
 

@@ -3,6 +3,9 @@
 Source: Wortsman et al. 2021 (arXiv 2109.01903), mlfoundations/wise-ft, src/models/finetune.py. Departures: the head
 starts from the task's own prompts; the warm-up of 500 steps is at most a tenth of all steps; half of the views are
 mirrored; batch norm of a ResNet keeps its statistics. The crops of 90 to 100 % are those of its clip/clip.py.
+
+The recipe is for full data sets. Up to 512 support images in all are one batch, so that 10 epochs are 10 steps, of
+which the first is the warm-up. With so few steps, set a smaller ``batch_size`` or more ``epochs`` to train longer.
 """
 
 from __future__ import annotations

@@ -23,10 +23,7 @@ from vlmbench.transfer.training import Weights
 
 
 class VptOptions(ImagedOptions):
-    """The settings of VPT. Defaults: the version for CLIP that methods.csv names in row "VPT (visual prompt tuning)".
-
-    The row's own recipe is a search: see the module.
-    """
+    """The settings of VPT. Defaults: methods.csv, row "Deep vision prompting (CLIP)"."""
 
     lr: float = Field(0.0025, gt=0, le=1000, description="learning rate of SGD")
     tokens: int = Field(8, ge=0, le=1000, description="tokens in each block; 0: zero-shot")
