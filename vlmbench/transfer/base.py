@@ -191,7 +191,7 @@ class Fitted:
         image_passes: how many images went through the image tower, beyond those that each view of a support image takes
             to be read; all of them, if the method reads pixels.
         text_passes: how many texts went through the text tower, beyond the prompts.
-        test_image_passes: how many views of each test image are read; see also :data:`~.inputs.PASSES`.
+        test_image_passes: how many views of each test image are read. Patches and second models count on top.
         test_text_passes: how many texts go through the text tower for each test image.
         settled: settings that the method took from the model or the data, with the values that it used.
     """
