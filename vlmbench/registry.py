@@ -115,6 +115,7 @@ class Registry(Generic[T]):
         self._expects = expects
         self._entries: dict[str, str | T] = dict(builtin)
         self._origin: dict[str, str] = dict.fromkeys(builtin, "vlmbench")
+        self._modules: dict[str, str] = {}
         self._entry_points_read = group is None
 
     def register(self, name: str, entry: T | str, *, origin: str = "a plugin") -> None:
@@ -133,6 +134,7 @@ class Registry(Generic[T]):
             )
         self._entries[name] = entry
         self._origin[name] = origin
+        self._modules.pop(name, None)
 
     def remove(self, name: str) -> None:
         """Take an entry out again; tests use it."""
@@ -150,6 +152,7 @@ class Registry(Generic[T]):
             raise UnknownNameError(f"unknown {self.kind} {name!r}", hint=did_you_mean(name, self._entries) or None)
         entry = self._entries[name]
         if isinstance(entry, str):
+            self._modules[name] = entry.partition(":")[0]
             entry = cast(T, load_checked(entry, f"{self.kind} {name!r}", self._origin[name]))
             self._entries[name] = entry
         if self._expects is not None and not isinstance(entry, self._expects):
@@ -160,6 +163,10 @@ class Registry(Generic[T]):
         if self._expects is not None and getattr(entry, "name", name) != name:
             raise PluginError(f"{self.kind} {name!r} ({self._origin[name]}) calls itself {entry.name!r}")  # type: ignore[attr-defined]
         return entry
+
+    def module_of(self, name: str) -> str | None:
+        """The module that an entry was imported from; None if it was registered as an object, or is not imported."""
+        return self._modules.get(name)
 
     def __contains__(self, name: object) -> bool:
         if name not in self._entries:  # reading the list of installed packages takes longer than everything else

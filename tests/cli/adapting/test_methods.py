@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import sys
+import types
 from collections.abc import Mapping
 
+import pytest
 from typer.testing import CliRunner
 
 import vlmbench.transfer.methods
@@ -29,6 +32,15 @@ def test_each_method_has_the_text_of_the_file_that_defines_it() -> None:
     assert texts.keys() == set(METHODS) and len(set(texts.values())) == len(texts)
     listed = json.loads(CliRunner().invoke(app, ["methods", "list", "--json"]).stdout)
     assert {method["name"]: method["description"] for method in listed} == texts
+
+
+def test_a_module_that_imports_a_method_lends_it_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin is among the modules before those that it imports."""
+    borrower = types.ModuleType("borrower", "Another text.")
+    vars(borrower)["METHOD"] = METHODS.get("gda")
+    monkeypatch.setattr(sys, "modules", {"borrower": borrower, **sys.modules})
+    (shown,) = json.loads(CliRunner().invoke(app, ["methods", "list", "gda", "--json"]).stdout)
+    assert shown["description"].startswith("GDA: ")
 
 
 def test_an_option_without_a_number_as_default_says_what_it_is_then() -> None:

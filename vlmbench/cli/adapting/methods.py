@@ -96,13 +96,21 @@ def _data(method: TransferMethod) -> dict[str, Any]:
 
 
 def _description(method: TransferMethod) -> str:
-    """The text of the module that defines the method as ``METHOD``; of another method, that of its class's module."""
+    """The text of the module that defines the method; of one that was registered as an object, of its ``METHOD``.
+
+    If no module has it as ``METHOD``, it is the text of its class's module.
+    """
     import sys
 
-    modules = list(sys.modules.values())
-    own = next((module for module in modules if vars(module).get("METHOD") is method), None)
-    text = (own or sys.modules[type(method).__module__]).__doc__ or ""
-    return " ".join(text.split())
+    from vlmbench.transfer import METHODS
+
+    if own := METHODS.module_of(method.name):
+        found = sys.modules[own]
+    else:
+        modules = list(sys.modules.values())
+        holds = (module for module in modules if vars(module).get("METHOD") is method)
+        found = next(holds, sys.modules[type(method).__module__])
+    return " ".join((found.__doc__ or "").split())
 
 
 def _options(properties: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
