@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from small_pictures import pictures
 
-from vlmbench.cards import SourceSpec
+from vlmbench.cards import Role, SourceSpec
 from vlmbench.catalogue import make_task
-from vlmbench.data.base import Chosen, content_sha256
+from vlmbench.data.base import Chosen, ImageDataset, content_sha256
 from vlmbench.data.contents import ContentHashes
 from vlmbench.errors import LabelError
-from vlmbench.tasks.classification.support import support_data
+from vlmbench.tasks.classification.support import SupportData, support_data
+from vlmbench.testing.toy_data import ToyImages
 from vlmbench.transfer.asked import TransferAsked
 from vlmbench.transfer.relabelled import RelabelledDataset
 
@@ -39,17 +40,17 @@ def test_what_is_not_one_class_has_no_label() -> None:
     assert {sample.target for sample in RelabelledDataset(own, {0: 0, 1: 1, 2: 2}, ("a", "b", "c")).samples} == {None}
 
 
+def data_of(train: ToyImages, test: ToyImages) -> SupportData:
+    """What support sets are drawn from, for three classes in the order of the test data."""
+    card = make_task("t", "classification", SourceSpec(kind="imagefolder", location="x"))
+    datasets: dict[Role, ImageDataset] = {"test": test, "train": train}
+    scored = Chosen(test, range(3))
+    return support_data(card, datasets, ("cat", "dog", "bird"), scored, ContentHashes(), order=test.classes)
+
+
 def test_train_data_in_another_order_is_drawn_in_the_order_of_the_test_data() -> None:
     train, test = pictures(TRAIN), pictures(TEST)
-    card = make_task("t", "classification", SourceSpec(kind="imagefolder", location="x"))
-    data = support_data(
-        card,
-        {"test": test, "train": train},
-        ("cat", "dog", "bird"),
-        Chosen(test, range(3)),
-        ContentHashes(),
-        order=test.classes,
-    )
+    data = data_of(train, test)
     found = data.draw(TransferAsked("knn", 2)).support.train
     assert found is not None
     names = [found.dataset.samples[index].id.partition("/")[0] for index in found.indices]
@@ -62,13 +63,5 @@ def test_train_data_in_another_order_is_drawn_in_the_order_of_the_test_data() ->
 
 def test_a_class_that_the_test_data_lacks_is_refused() -> None:
     train, test = pictures({**TRAIN, "fish": [30]}), pictures(TEST)
-    card = make_task("t", "classification", SourceSpec(kind="imagefolder", location="x"))
     with pytest.raises(LabelError, match="the train data has 1 class that the test data does not have: fish"):
-        support_data(
-            card,
-            {"test": test, "train": train},
-            ("cat", "dog", "bird"),
-            Chosen(test, range(3)),
-            ContentHashes(),
-            order=test.classes,
-        )
+        data_of(train, test)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from vlmbench.record_parts.transfer import USUAL_SETTING, TransferCost, TransferInfo
+from vlmbench.record_parts.transfer import USUAL_SETTING, TransferCost
 from vlmbench.records import Summary
 from vlmbench.reports.adapted_groups import Group, groups_of, how, named
-from vlmbench.reports.draws import mean_over_draws
+from vlmbench.reports.draws import mean_over_draws, newest_of_draws
 from vlmbench.reports.standing import unranked_of
 from vlmbench.transfer.asked import TRACKS
 
@@ -139,10 +139,9 @@ def curves_of(records: Iterable[Summary]) -> list[Curve]:
 
 
 def _curve(group: Group) -> Curve:
-    shots: dict[int, list[tuple[TransferInfo, Summary]]] = {}
+    shots: dict[int, list[Summary]] = {}
     for record in group.records:
-        info = how(record)
-        shots.setdefault(info.shots, []).append((info, record))
+        shots.setdefault(how(record).shots, []).append(record)
     points = [_point(k, shots[k]) for k in sorted(shots)]
     first, info = group.records[0], group.how
     return Curve(first.model.name, first.task.name, info.method, info.track, first.main_metric, points, group.detail)
@@ -157,11 +156,12 @@ def in_order(curves: Iterable[Curve]) -> list[Curve]:
     )
 
 
-def _point(shots: int, records: Sequence[tuple[TransferInfo, Summary]]) -> Point:
+def _point(shots: int, records: Sequence[Summary]) -> Point:
     """The newest record of each draw."""
-    newest = {info.draw: (info, record) for info, record in sorted(records, key=lambda each: each[1].run.started)}
+    newest = newest_of_draws(records)
     starts, last = dict[int, float](), dict[int, float]()
-    for draw, (info, record) in newest.items():
+    for draw, record in newest.items():
+        info = how(record)
         start = info.zero_shot.get(record.main_metric)
         if start is not None:
             starts[draw] = start
@@ -170,9 +170,9 @@ def _point(shots: int, records: Sequence[tuple[TransferInfo, Summary]]) -> Point
             last[draw] = end
     return Point(
         shots,
-        {draw: record.main.value for draw, (_, record) in sorted(newest.items()) if record.main.value is not None},
+        {draw: record.main.value for draw, record in newest.items() if record.main.value is not None},
         starts,
         last,
-        min(record.main.n for _, record in newest.values()),
-        [record for _, record in newest.values()],
+        min(record.main.n for record in newest.values()),
+        list(newest.values()),
     )

@@ -109,7 +109,7 @@ def _check_use(methods: Sequence[str], shots: Sequence[int], draws: Sequence[int
         whose = (
             f"{listed(adapting)} {either(len(adapting), 'learns', 'learn')} from no images"
             if adapting
-            else ("zero-shot learns nothing")
+            else "zero-shot learns nothing"
         )
         raise UsageError(
             f"{listed(unused)} {either(len(unused), 'changes', 'change')} nothing here, because {whose}",

@@ -207,7 +207,7 @@ class FeatureMethod(Generic[OptionsT, S]):
         """Keep, for each draw, the settings and step with the most right answers to its validation images."""
         heads = self.heads(learnt, data, asked)
         for own, head, images in zip(best, heads, validation, strict=True):
-            right = -1 if images is None else _right(head, *images)
+            right = -1 if images is None else right_answers(head, *images)
             if own.classifier is None or right > own.right or (right == own.right and self.last_of_equals):
                 own.keep(right, head, learnt, asked, chosen, step)
 
@@ -230,7 +230,7 @@ class FeatureMethod(Generic[OptionsT, S]):
                 heads = self.heads(learnt, data, final)
                 for draw in draws:
                     images = validation[draw]
-                    right = -1 if images is None else _right(heads[draw], *images)
+                    right = -1 if images is None else right_answers(heads[draw], *images)
                     if right > best[draw].right:
                         best[draw].keep(right, heads[draw], learnt, final, {**chosen, **settings}, best[draw].step)
 
@@ -304,8 +304,16 @@ def combinations(settings: Mapping[str, Sequence[Any]], asked: MethodOptions) ->
     return [dict(zip(searched, values, strict=True)) for values in product(*searched.values())]
 
 
-def _right(classifier: Classifier, images: Tensor, labels: Tensor) -> int:
-    """How many validation images get their own class."""
+def right_answers(classifier: Classifier, images: Tensor, labels: Tensor) -> int:
+    """How many validation images get their own class.
+
+    Args:
+        images: as the classifier takes them.
+        labels: (N,) int64.
+
+    Raises:
+        TransferError: a logit is NaN or infinite.
+    """
     found = classifier.logits(images)
     check_finite(found, "the logits of validation images")
     return int((found.argmax(1) == labels).sum())

@@ -37,7 +37,7 @@ from vlmbench.transfer.base import (
 )
 from vlmbench.transfer.class_texts import ClassTexts, class_texts, whole_texts
 from vlmbench.transfer.encoded import labels_of
-from vlmbench.transfer.features import Watch, check_finite, combinations, text_features, unwatched
+from vlmbench.transfer.features import Watch, check_finite, combinations, right_answers, text_features, unwatched
 from vlmbench.transfer.image_tower import ImageTower
 from vlmbench.transfer.options import settle_options
 from vlmbench.transfer.pixels import ViewPixels
@@ -371,9 +371,7 @@ class _Validation:
         """How many images a classifier gets right."""
         found = 0
         for rows in torch.split(torch.arange(self.pixels.images), self.at_once):
-            logits = head.logits(self.pixels(torch.zeros_like(rows), rows))
-            check_finite(logits, "the logits of validation images")
-            found += int((logits.argmax(1) == self.labels[rows]).sum())
+            found += right_answers(head, self.pixels(torch.zeros_like(rows), rows), self.labels[rows])
         return found
 
 

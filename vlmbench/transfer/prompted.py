@@ -33,7 +33,7 @@ from vlmbench.transfer.base import (
 )
 from vlmbench.transfer.class_texts import ClassTexts, class_texts
 from vlmbench.transfer.encoded import labels_of
-from vlmbench.transfer.features import Watch, check_finite, own_views, text_features, unwatched
+from vlmbench.transfer.features import Watch, check_finite, own_views, right_answers, text_features, unwatched
 from vlmbench.transfer.methods.features.clip_adapter import coop_epochs
 from vlmbench.transfer.options import settle_options
 from vlmbench.transfer.training import Recipe, Weights, train
@@ -214,9 +214,7 @@ class PromptedMethod(Generic[OptionsT]):
             if validation is None:
                 return
             weights = learnt()
-            found = self.head(weights, data, options).logits(validation[0])
-            check_finite(found, "the logits of validation images")
-            right = int((found.argmax(1) == validation[1]).sum())
+            right = right_answers(self.head(weights, data, options), *validation)
             if best is None or right > best[0]:
                 best = right, step, weights
 

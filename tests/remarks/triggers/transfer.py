@@ -9,26 +9,23 @@ from data.layouts import image_bytes, write_folder
 from remarks.trigger import TOY, Arguments, Trigger, task_card
 
 
-def _overlap(top: Path, _: pytest.MonkeyPatch) -> Arguments:
-    """Two images of each class to score, and three to learn from, of which one cat is a scored one."""
-    numbers = {"test": {"cat": (0, 1), "dog": (2, 3)}, "train": {"cat": (4, 0, 5, 9), "dog": (6, 7, 8)}}
-    for role, classes in numbers.items():
+def _three_shots(top: Path, train: dict[str, tuple[int, ...]]) -> Arguments:
+    """Two images of each class to score, and three to learn from."""
+    for role, classes in (("test", {"cat": (0, 1), "dog": (2, 3)}), ("train", train)):
         own = {f"{name}/{i}.png": image_bytes(i) for name, every in classes.items() for i in every}
         write_folder(top / role, own)
-    train = [{"kind": "imagefolder", "location": str(top / "train")}]
-    card = task_card(top, "imagefolder", top / "test", train=train)
+    card = task_card(top, "imagefolder", top / "test", train=[{"kind": "imagefolder", "location": str(top / "train")}])
     return (*TOY, *card, "--transfer", "nearest-mean", "--shots", 3, "--seeds", 1)
+
+
+def _overlap(top: Path, _: pytest.MonkeyPatch) -> Arguments:
+    """A cat to learn from is a scored one."""
+    return _three_shots(top, {"cat": (4, 0, 5, 9), "dog": (6, 7, 8)})
 
 
 def _fewer(top: Path, _: pytest.MonkeyPatch) -> Arguments:
     """Three dogs to learn from, and two cats."""
-    numbers = {"test": {"cat": (0, 1), "dog": (2, 3)}, "train": {"cat": (4, 5), "dog": (6, 7, 8)}}
-    for role, classes in numbers.items():
-        own = {f"{name}/{i}.png": image_bytes(i) for name, every in classes.items() for i in every}
-        write_folder(top / role, own)
-    train = [{"kind": "imagefolder", "location": str(top / "train")}]
-    card = task_card(top, "imagefolder", top / "test", train=train)
-    return (*TOY, *card, "--transfer", "nearest-mean", "--shots", 3, "--seeds", 1)
+    return _three_shots(top, {"cat": (4, 5), "dog": (6, 7, 8)})
 
 
 TRIGGERS = {

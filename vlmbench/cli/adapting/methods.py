@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,10 +39,11 @@ def list_methods(
     every = METHODS.usable()
     found = [method for method in every if pattern in method.name or fnmatchcase(method.name, pattern)]
     found = every if pattern == "*" else found
+    data = [_data(method) for method in found]
     Listing(
         columns=COLUMNS,
-        rows=[_row(method) for method in found],
-        data=[_data(method) for method in found],
+        rows=[_row(each) for each in data],
+        data=data,
         nothing=f"no transfer method matches {pattern!r}",
         hint="Use one: vlmbench run -m MODEL -t TASK --transfer NAME --shots 1,4,16 --seeds 5",
     ).show(as_json=as_json)
@@ -56,19 +58,18 @@ def show_method(
     with heavy_imports():
         from vlmbench.transfer import METHODS
 
-    method = METHODS.get(name)
+    data = _data(METHODS.get(name))
     if as_json:
         import json
 
-        typer.echo(json.dumps(_data(method), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(data, indent=1, ensure_ascii=False))
         return
-    data = _data(method)
     options = data.pop("options")
     show_fields({**data, "options": [_option(option) for option in options]})
 
 
-def _row(method: TransferMethod) -> list[str]:
-    data = _data(method)
+def _row(data: Mapping[str, Any]) -> list[str]:
+    """The cells of a method, from its facts."""
     return [
         data["name"],
         data["learns_from"],
