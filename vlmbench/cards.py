@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -35,6 +35,20 @@ NO_ADAPTER = "none"
 """The adapter of a card that cannot be run and is listed for information."""
 
 
+Capability: TypeAlias = Literal["features", "vectors", "patches", "boxes", "masks", "pixels", "clips", "tuning"]
+CAPABILITIES: Mapping[str, str] = {
+    "features": "one feature of an image and of a text in one space: classification, retrieval",
+    "vectors": "several vectors an image or text, compared one by one: classification, retrieval",
+    "patches": "a feature of each patch: segmentation, detection by regions",
+    "boxes": "boxes of its own: detection",
+    "masks": "a mask for each of its boxes: mask AP",
+    "pixels": "a score for each pixel: segmentation",
+    "clips": "frames of a video together",
+    "tuning": "gradients to its towers: transfer methods that learn prompts or weights",
+}
+"""What a model can do, and which tasks need it."""
+
+
 class ModelCard(_Card):
     """How to load one pretrained VLM, and facts about it (the columns of the survey).
 
@@ -46,6 +60,9 @@ class ModelCard(_Card):
         title: a name for people.
         description: what the model is, in a sentence or two.
         method: the card of the survey's method that it is a model of.
+        family: the family of models whose code loads it, such as "CLIP" or "siglip2"; None: not stated.
+        capabilities: what it can do, by the names in :data:`CAPABILITIES`; empty: not stated.
+        verified: whether tests hold its family to the library's own forward pass; None: not stated.
         objective: contrastive, generative, alignment, or several of them (the survey's Table 3).
         framework: two-tower, two-leg or one-tower (the survey's section 3.3).
         architecture: its name in the library that builds it, or in its paper.
@@ -75,6 +92,9 @@ class ModelCard(_Card):
     title: str | None = None
     description: str = ""
     method: str | None = None
+    family: str | None = None
+    capabilities: list[Capability] = []
+    verified: bool | None = None
     objective: str | None = None
     framework: str | None = None
     architecture: str | None = None

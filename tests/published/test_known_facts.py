@@ -65,8 +65,8 @@ def test_survey_table_6_says_what_the_survey_prints() -> None:
         ("survey-9", {"model": "CAVPT"}, None),
         ("survey-9", {"model": "Baseline", "image_encoder": "ResNet-50"}, set()),
         ("survey-10", {"model": "Baseline"}, {"ov-lvis"}),
-        ("survey-11", {"model": "OVSeg", "version": "v1"}, None),
-        ("survey-11", {"model": "OVSeg", "version": "v2"}, set()),
+        ("survey-11", {"model": "ovseg", "version": "v1"}, None),
+        ("survey-11", {"model": "ovseg", "version": "v2"}, set()),
         ("survey-6", {"model": "florence"}, set()),
         ("survey-6", {"model": "pyramidclip"}, {"imagenet1k"}),
         ("survey-6", {"model": "unicl"}, {"imagenet1k"}),
@@ -96,7 +96,7 @@ def test_known_wrong_cells_are_flagged_and_their_neighbours_are_not(
     assert flagged == (tasks if tasks is not None else {cell.task for cell in cells})
 
 
-@pytest.mark.parametrize("model", ["Detic", "OV-DETR"])
+@pytest.mark.parametrize("model", ["detic", "ov-detr"])
 def test_swapped_columns_are_flagged_and_the_novel_one_is_not(model: str) -> None:
     assert {cell.metric: bool(cell.flag) for cell in in_table("survey-10", model=model, task="ov-coco")} == {
         "ap50_base": True,

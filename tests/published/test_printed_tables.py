@@ -88,7 +88,9 @@ def test_a_survey_table_is_there_cell_by_cell_and_nothing_else(number: int) -> N
     told_apart, columns = LAYOUTS[number]
     expected = {}
     for row in printed_table(number):
-        model = row["method"].lower().replace(" ", "-") if number <= 8 else row["method"].rstrip("*")
+        model = row["method"].rstrip("*")
+        if number != 9 and model != "Baseline":  # the methods of the other tables have cards
+            model = model.lower().replace(" ", "-")
         variant = {ours: row[theirs] for theirs, ours in told_apart.items() if row[theirs]}
         version = row.get("version", "v1=v2")
         if version in ("v1", "v2"):

@@ -43,7 +43,7 @@ class Listing:
         data: the same as plain values.
         nothing: the message for an empty list.
         hint: printed under the table, or with ``nothing``.
-        legend: explains a column, under the table.
+        legends: explain columns, under the table, a line each.
     """
 
     columns: Sequence[Column]
@@ -51,7 +51,7 @@ class Listing:
     data: Sequence[Mapping[str, Any]]
     nothing: str
     hint: str
-    legend: str = ""
+    legends: Sequence[str] = ()
 
     def show(self, *, as_json: bool) -> None:
         """Print it.
@@ -64,7 +64,7 @@ class Listing:
             return
         if not self.rows:
             raise UsageError(self.nothing, hint=self.hint)
-        print_table(Table("", self.columns, self.rows, [], notes=[self.legend] if self.legend else []))
+        print_table(Table("", self.columns, self.rows, [], notes=list(self.legends)))
         print_aside(f"\n{self.hint}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,16 +15,21 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("name"),
-    Column("adapter"),
-    Column("image encoder", spare=1),
-    Column("parameters", "right", spare=2),
-    Column("trained on", spare=3),
-    Column("weights", spare=4),
+    Column("adapter", spare=7),
+    Column("family"),
+    Column("can do"),
+    Column("verified", spare=3),
+    Column("survey's method", spare=2),
+    Column("image encoder", spare=4),
+    Column("parameters", "right", spare=5),
+    Column("trained on", spare=6),
+    Column("weights", spare=1),
 )
 
-WEIGHTS_LEGEND = (
+LEGENDS = (
+    "verified: tests hold the family to the library's own forward pass.",
     "weights: loadable if vlmbench can run the model. For other models: public, not public or unknown, or there is a "
-    "public reproduction."
+    "public reproduction.",
 )
 
 app = typer.Typer(cls=pattern_or_command("list"), help="List model cards, or show one.")
@@ -43,7 +49,7 @@ def list_models(
         rows=[_row(card) for card in cards],
         data=[card.model_dump(exclude_none=True) for card in cards],
         nothing=f"no model card matches {pattern!r}",
-        legend=WEIGHTS_LEGEND,
+        legends=(*_meanings(cards), *LEGENDS),
         hint="Any open_clip or transformers model runs without a card: vlmbench run -m open_clip:ViT-B-32/openai …",
     ).show(as_json=as_json)
 
@@ -52,11 +58,23 @@ def _row(card: ModelCard) -> tuple[str, ...]:
     return (
         card.name,
         card.adapter,
+        card.family or "",
+        ", ".join(card.capabilities),
+        {True: "yes", False: "no", None: ""}[card.verified],
+        card.method or "",
         card.image_encoder or "",
         f"{card.parameters / 1e6:,.0f}M" if card.parameters else "",
         card.training_data or "",
         _weights(card),
     )
+
+
+def _meanings(cards: Sequence[ModelCard]) -> list[str]:
+    """What the capabilities in the list mean, one line each."""
+    from vlmbench.cards import CAPABILITIES
+
+    listed = {name for card in cards for name in card.capabilities}
+    return [f"{name}: {meaning}." for name, meaning in CAPABILITIES.items() if name in listed]
 
 
 def _weights(card: ModelCard) -> str:

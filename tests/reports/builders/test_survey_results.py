@@ -74,7 +74,7 @@ def test_flagged_numbers_are_shown_marked_and_never_best() -> None:
     assert sum(score.place == 1 for score in scores) >= 11, "each column has its best"
     without = table("classification", Entries(), published(), flagged=False)
     assert "clip" not in [plain(row[0]) for row in without.rows]
-    detic = next(row for row in table("ovd", Entries(), published()).rows if plain(row[0]) == "Detic")
+    detic = next(row for row in table("ovd", Entries(), published()).rows if plain(row[0]) == "detic")
     assert [bool(cell.notes) for cell in detic if isinstance(cell, Score)] == [True, False, True, *[False] * 4]
 
 

@@ -51,7 +51,7 @@ METHOD_LISTS: Mapping[str, tuple[str, str]] = {
 _EMPTY_IN: Mapping[str, frozenset[str]] = {
     "3": frozenset({"group", "setup"}),
     "4": frozenset({"objective", "framework", "data", "weights", "model cards to run"}),
-    "5": frozenset({"objective", "framework", "data", "setup", "weights", "model cards to run"}),
+    "5": frozenset({"objective", "framework", "data", "setup"}),
 }
 
 _SHORT: Mapping[str, str] = {
