@@ -216,3 +216,17 @@ def test_open_clips_unfinished_pools_have_no_feature(pool):
     visual = coca(pool)
     assert visual(pixels(32, 32)).ndim == 3
     assert tower_encoder("model", visual, lambda image: image) is None
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_autocast_changes_little(name):
+    """In bfloat16, with norms in float32 between, every product gets numbers of one type."""
+    visual = tiny_timm(name).float()
+    dense = tower_encoder("model", visual, lambda image: image)
+    assert dense is not None
+    size = (3 * dense.patch_size, 2 * dense.patch_size)
+    for readout in dense.readouts:
+        exact = dense.encode_patches(pixels(*size).float(), readout)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = dense.encode_patches(pixels(*size).float(), readout)
+        assert (exact * normalize(rounded.float(), dim=1)).sum(dim=1).min() > 0.97

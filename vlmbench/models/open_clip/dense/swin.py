@@ -1,9 +1,10 @@
 """Computes the last map of timm's Swin transformers for images of any size.
 
-timm's own forward pass takes the image size that a network was built for. Its windows keep their size here. A map that
-windows do not fill is padded with zeros, and windows are shifted if the map is larger than a window: Swin's authors do
-so in their detector (SwinTransformer/Swin-Transformer-Object-Detection, mmdet/models/backbones/swin_transformer.py).
-At the trained size the map is timm's own.
+timm's own forward pass takes the image size that a network was built for. Here windows keep the size that they were
+trained with. As in timm, they are shifted along each side on which the map is larger than a window, and a map that they
+do not fill is padded with zeros. If no map is smaller than its windows, the result is that of timm's network after
+``set_input_size`` with these windows. A smaller map is padded; timm would make its windows smaller, too, and
+interpolate their positions.
 """
 
 from __future__ import annotations

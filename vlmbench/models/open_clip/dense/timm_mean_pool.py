@@ -1,9 +1,10 @@
 """Splits timm's towers that pool by the mean where they pool. ``encoder.py`` chooses it.
 
-These are vision transformers without a class token of their own use (ViTamin, "gap"), ConvNeXt, FastViT (MobileCLIP)
-and Swin. The head maps each place to the space of the texts, as it does the pooled token. FastViT's, Swin's and some
-vision transformers' heads are linear after the pool, so the mean of the patches' features, not normalised, is the
-image's. ConvNeXt and ViTamin normalise after the pool, and ``mlp`` heads have an activation: there the mean differs.
+These are ConvNeXt, FastViT (MobileCLIP), Swin, and vision transformers such as ViTamin and those named "gap". The head
+maps each place to the space of the texts, as it maps the pooled token; FC-CLIP (Yu et al. 2023, bytedance/fc-clip,
+fcclip/modeling/backbone/clip.py) does so with regions of ConvNeXt's map. The heads of FastViT, of Swin and of some
+vision transformers are linear after the pool, so the mean of the patches' features, not normalised, is the image's.
+ConvNeXt and ViTamin normalise after the pool, and ``mlp`` heads have an activation: there the mean differs.
 """
 
 from __future__ import annotations
