@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from vlmbench.errors import ModelError, UnknownNameError
+from vlmbench.models.base import DenseEncoder, capability
 from vlmbench.models.open_clip.dense.encoder import tower_encoder
 from vlmbench.models.towers.patch_readouts import stretched_patches
 from vlmbench.models.towers.pooled_patches import PooledPatchEncoder
+from vlmbench.testing import check_model
 
 POOLED = [*ATTENTION_POOL, *EXACT_MEAN, *OTHER_MEAN]
 TRAINED = {"vitamin": (48, 32), "swin": (56, 56)}
@@ -230,3 +232,13 @@ def test_autocast_changes_little(name):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             rounded = dense.encode_patches(pixels(*size).float(), readout)
         assert (exact * normalize(rounded.float(), dim=1)).sum(dim=1).min() > 0.97
+
+
+def test_a_loaded_coca_keeps_every_promise(open_model):
+    """A CoCa network with the colours of its own transform, through the adapter."""
+    model = open_model("tiny-coca", random_seed=3)
+    dense = capability(model, DenseEncoder)
+    assert type(dense) is PooledPatchEncoder and dense.readouts == ("maskclip",)
+    images = torch.randn(2, 3, 32, 48)
+    assert dense.encode_patches(images, "maskclip").shape == (2, model.embedding_dim, 2, 3)
+    check_model(model)
