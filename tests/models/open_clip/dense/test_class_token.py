@@ -118,8 +118,9 @@ def test_readouts_are_the_papers(name, size):
     dense = encoder(visual)
     assert dense.readouts == tuple(READOUTS) and dense.patch_size == PATCH
     for readout in dense.readouts:
-        ours, expected = dense.encode_patches(pixels(*size), readout), literal(visual, pixels(*size), readout)
-        assert expected.shape == (2, DIM, size[0] // PATCH, size[1] // PATCH)
+        images = pixels(*size, batch=1)
+        ours, expected = dense.encode_patches(images, readout), literal(visual, images, readout)
+        assert expected.shape == (1, DIM, size[0] // PATCH, size[1] // PATCH)
         # Positions are interpolated in float32.
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6, msg=lambda m, r=readout: f"{r}: {m}")
 

@@ -62,7 +62,7 @@ class ClassTokenTower:
         queries, keys, values = (part.reshape(shape).transpose(1, 2) for part in _projected(attention, x))
         queries, keys = attention.q_norm(queries), attention.k_norm(keys)
         if (rope := self._tokens.rope(grid)) is not None:
-            half = attention.rotate_half
+            half = getattr(attention, "rotate_half", False)
             queries, keys = (_rotated(each, rope, half).type_as(values) for each in (queries, keys))
         return Heads(queries, keys, values, grid)
 
@@ -99,4 +99,5 @@ def _projected(attention: Any, x: Tensor) -> tuple[Tensor, ...]:
 
 
 def _rotated(heads: Tensor, rope: Tensor, half: bool) -> Tensor:
-    return torch.cat([heads[:, :, :1], apply_rot_embed_cat(heads[:, :, 1:], rope, half=half)], dim=2)
+    layout = {"half": True} if half else {}  # older versions of timm know the other layout only
+    return torch.cat([heads[:, :, :1], apply_rot_embed_cat(heads[:, :, 1:], rope, **layout)], dim=2)
