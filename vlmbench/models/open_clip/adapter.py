@@ -23,9 +23,9 @@ from vlmbench.models.base import LoadOptions, ModelIdentity
 from vlmbench.models.hub_access import fetch_error, hub_access
 from vlmbench.models.open_clip.build import Built, build, open_clip_log
 from vlmbench.models.open_clip.byte_level import byte_level_tokenizer
+from vlmbench.models.open_clip.dense.encoder import dense_encoder
 from vlmbench.models.open_clip.libraries import refuse_without_libraries
 from vlmbench.models.open_clip.packed_text import packed_text_encoder
-from vlmbench.models.open_clip.patches import dense_encoder
 from vlmbench.models.open_clip.spec import Source, parse_spec
 from vlmbench.models.open_clip.text import (
     causal_text_encoder,

@@ -36,12 +36,15 @@ class Heads:
     Attributes:
         queries, keys, values: (B, heads, 1 + h*w, d), as they enter the attention's products.
         grid: h and w.
+        bias: (1, heads, 1 + h*w, 1 + h*w), what the tower adds to the products of queries and keys because of their
+            places; None if it adds nothing. Readouts that multiply other vectors add it too.
     """
 
     queries: Tensor
     keys: Tensor
     values: Tensor
     grid: Grid
+    bias: Tensor | None = None
 
 
 class Tower(Protocol):
@@ -67,7 +70,7 @@ class Tower(Protocol):
 
 def plain_mix(heads: Heads) -> Tensor:
     """Attention as the tower itself computes it: softmax(q kᵀ / √d) v."""
-    return F.scaled_dot_product_attention(heads.queries, heads.keys, heads.values)
+    return F.scaled_dot_product_attention(heads.queries, heads.keys, heads.values, attn_mask=heads.bias)
 
 
 def value_mix(heads: Heads) -> Tensor:
@@ -77,18 +80,21 @@ def value_mix(heads: Heads) -> Tensor:
 
 def correlative_mix(heads: Heads) -> Tensor:
     """(softmax(q qᵀ / √d) + softmax(k kᵀ / √d)) v, a sum and not a mean (SCLIP, clip/model.py, ``custom_attn``)."""
-    q, k, v = heads.queries, heads.keys, heads.values
-    return F.scaled_dot_product_attention(q, q, v) + F.scaled_dot_product_attention(k, k, v)
+    q, k, v, bias = heads.queries, heads.keys, heads.values, heads.bias
+    by_queries = F.scaled_dot_product_attention(q, q, v, attn_mask=bias)
+    return by_queries + F.scaled_dot_product_attention(k, k, v, attn_mask=bias)
 
 
 def query_mix(heads: Heads) -> Tensor:
     """softmax(q qᵀ / √d) v (ClearCLIP, open_clip/transformer.py, ``custom_attn``)."""
-    return F.scaled_dot_product_attention(heads.queries, heads.queries, heads.values)
+    return F.scaled_dot_product_attention(heads.queries, heads.queries, heads.values, attn_mask=heads.bias)
 
 
 def neighbour_mix(heads: Heads) -> Tensor:
     """softmax(k kᵀ / √d + ω) v; ω prefers nearby places (NACLIP, clip/model.py, ``custom_attn``)."""
     bias = neighbourhood(heads.grid, heads.keys.device).to(heads.keys.dtype)
+    if heads.bias is not None:
+        bias = bias + heads.bias
     return F.scaled_dot_product_attention(heads.keys, heads.keys, heads.values, attn_mask=bias)
 
 
@@ -207,8 +213,22 @@ def stretched(positions: Tensor, trained: Grid, grid: Grid, overshoot: float) ->
     """
     if grid == trained:
         return positions
-    patches = positions[1:].float().transpose(0, 1).reshape(1, -1, *trained)
+    return torch.cat([positions[:1], stretched_patches(positions[1:], trained, grid, overshoot)])
+
+
+def stretched_patches(positions: Tensor, trained: Grid, grid: Grid, overshoot: float) -> Tensor:
+    """Interpolate the positional embeddings of patches to another grid, as :func:`stretched` does.
+
+    Args:
+        positions: (h*w, width) for the trained grid, row by row, without the class token.
+
+    Returns:
+        (the new h*w, width); ``positions`` itself if the grids are equal.
+    """
+    if grid == trained:
+        return positions
+    patches = positions.float().transpose(0, 1).reshape(1, -1, *trained)
     scale = [(new + overshoot) / old for new, old in zip(grid, trained, strict=True)]
     target = {"scale_factor": scale} if overshoot else {"size": grid}
     patches = F.interpolate(patches, mode="bicubic", align_corners=False, **target)
-    return torch.cat([positions[:1], patches[0].flatten(1).transpose(0, 1).to(positions.dtype)])
+    return patches[0].flatten(1).transpose(0, 1).to(positions.dtype)

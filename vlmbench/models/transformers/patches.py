@@ -1,45 +1,96 @@
-"""Implements ``DenseEncoder`` for CLIP's image tower in the transformers library. Its models offer it.
+"""Chooses the ``DenseEncoder`` of a transformers network by the exact classes of its parts. Its models offer it.
 
-SigLIP's towers have none: they pool by attention, so a single patch token has no feature in the space of the texts.
+CLIP's image tower, and the copies of it that MetaCLIP 2, AltCLIP and Chinese-CLIP have, are split here. SigLIP's is in
+:mod:`.siglip_patches`. A part of an unknown class may do anything in its forward pass, so a tower with such a part has
+no patch features here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import PIL.Image
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers.models.clip import modeling_clip
 
 from vlmbench.models.base import DenseEncoder
 from vlmbench.models.towers.patch_readouts import Grid, Heads, PatchEncoder, stretched
+from vlmbench.models.towers.pooled_patches import VALUE_PATH, PooledPatchEncoder
+from vlmbench.models.transformers.siglip_patches import siglip_tower
 from vlmbench.rgb import as_rgb
 
-VISION_CLASSES = ("CLIPVisionModel", "CLIPVisionTransformer")
-"""The class of a CLIPModel's image tower: the first since version 5 of the library, the second before."""
+
+@dataclass(frozen=True)
+class Copy:
+    """The classes of a copy of CLIP's image tower, by name, in one module of the library.
+
+    Attributes:
+        vision: the tower's class. Before version 5 of the library, the name ended in "Transformer".
+        encoder, layer, attention: the classes of its stack of layers, of a layer and of a layer's attention.
+        processors: how the names of its image processors begin.
+    """
+
+    module: str
+    vision: tuple[str, ...]
+    embeddings: str
+    encoder: str
+    layer: str
+    attention: str
+    processors: tuple[str, ...] = ("CLIPImageProcessor",)
+
+
+def _copy(folder: str, name: str, *, inner: str = "", layer: str = "EncoderLayer", processors: str = "") -> Copy:
+    return Copy(
+        module=f"transformers.models.{folder}.modeling_{folder}",
+        vision=(f"{name}VisionModel", f"{name}VisionTransformer"),
+        embeddings=f"{name}VisionEmbeddings",
+        encoder=f"{name}{inner}Encoder",
+        layer=f"{name}{inner}{layer}",
+        attention=f"{name}{inner}Attention",
+        processors=("CLIPImageProcessor", *([processors] if processors else [])),
+    )
+
+
+COPIES: Mapping[str, Copy] = {
+    # The key is the network's class.
+    "CLIPModel": _copy("clip", "CLIP"),
+    "MetaClip2Model": _copy("metaclip_2", "MetaClip2"),
+    "AltCLIPModel": _copy("altclip", "AltCLIP"),
+    "ChineseCLIPModel": _copy(
+        "chinese_clip", "ChineseCLIP", inner="Vision", layer="Layer", processors="ChineseCLIPImageProcessor"
+    ),
+}
+"""The networks whose image tower computes what CLIP's does, from the same inputs with parts of the same names."""
 
 
 def dense_encoder(model: str, network: Any, processor: Any) -> DenseEncoder | None:
-    """Make the ``DenseEncoder`` of the network's image tower; None if any part of it is not CLIP's."""
-    if type(network) is not modeling_clip.CLIPModel:
-        return None
+    """Make the ``DenseEncoder`` of the network's image tower; None if a part of it or the processor is unknown."""
+    copy = COPIES.get(type(network).__name__)
+    if copy is not None and _is_clip(network, copy) and type(processor).__name__.startswith(copy.processors):
+        return PatchEncoder(model, ClipTower(network.vision_model, network.visual_projection), _colours(processor))
+    if type(processor).__name__.startswith("SiglipImageProcessor") and (tower := siglip_tower(network)) is not None:
+        return PooledPatchEncoder(model, tower, _colours(processor), VALUE_PATH)
+    return None
+
+
+def _is_clip(network: Any, copy: Copy) -> bool:
+    def known(part: Any, *names: str) -> bool:
+        return type(part).__module__ == copy.module and type(part).__name__ in names
+
+    if not known(network, type(network).__name__):
+        return False
     vision = network.vision_model
+    if not known(vision, *copy.vision) or not known(vision.encoder, copy.encoder):
+        return False
     layers = list(vision.encoder.layers)
-    understood = (
-        type(vision) in [getattr(modeling_clip, name, None) for name in VISION_CLASSES]
-        and type(vision.embeddings) is modeling_clip.CLIPVisionEmbeddings
-        and type(vision.encoder) is modeling_clip.CLIPEncoder
-        and layers
-        and all(type(layer) is modeling_clip.CLIPEncoderLayer for layer in layers)
-        and all(type(layer.self_attn) is modeling_clip.CLIPAttention for layer in layers)
-        and type(processor).__name__.startswith("CLIPImageProcessor")
+    return (
+        known(vision.embeddings, copy.embeddings)
+        and len(layers) > 0
+        and all(known(layer, copy.layer) and known(layer.self_attn, copy.attention) for layer in layers)
     )
-    if not understood:
-        return None
-    return PatchEncoder(model, ClipTower(vision, network.visual_projection), _colours(processor))
 
 
 class ClipTower:

@@ -17,7 +17,7 @@ from torch.nn.functional import multi_head_attention_forward, normalize
 import vlmbench
 from vlmbench.errors import ModelError, UnknownNameError
 from vlmbench.models.base import DenseEncoder, capability
-from vlmbench.models.open_clip.patches import dense_encoder
+from vlmbench.models.open_clip.dense.encoder import dense_encoder
 from vlmbench.models.towers.patch_readouts import READOUTS, neighbourhood
 
 TRANSFORMERS = [
@@ -33,7 +33,7 @@ TRANSFORMERS = [
     "tiny-vit-wide-image",
     "tiny-vit-epsilon",
 ]
-NOT_UNDERSTOOD = ["tiny-coca", "tiny-vit-cosine", "tiny-vit-attentional-pool", "tiny-vit-no-pool"]
+NOT_UNDERSTOOD = ["tiny-vit-cosine", "tiny-vit-no-pool"]
 LARGER = (48, 80)
 
 
