@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from vlmbench.data.base import Box, ImageDataset
@@ -36,7 +36,7 @@ class BoxFacts:
     partial: tuple[tuple[int, ...], ...] | None = None
     sizes: tuple[tuple[int, int] | None, ...] | None = None
     size_of: Callable[[int], tuple[int, int] | None] | None = None
-    outlines: Callable[[int], tuple[object, ...]] | None = None
+    outlines: Callable[[int], tuple[object, ...]] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable
