@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from vlmbench.data.base import Box, ImageDataset
@@ -24,6 +24,9 @@ class BoxFacts:
         sizes: the width and height of each sample, as the data states them; None if it does not state them.
         size_of: a function that looks up the stated size of one sample, for data whose sizes may be wrong. These sizes
             decide whether a picture is turned, but a picture of another size is not refused.
+        outlines: a function that gives the outline of each box of a sample, in the order of its boxes and in the form
+            of COCO's ``segmentation``; an outline is None if the data lacks it. The function itself is None if no box
+            has an outline.
     """
 
     image_ids: tuple[int, ...]
@@ -33,6 +36,7 @@ class BoxFacts:
     partial: tuple[tuple[int, ...], ...] | None = None
     sizes: tuple[tuple[int, int] | None, ...] | None = None
     size_of: Callable[[int], tuple[int, int] | None] | None = None
+    outlines: Callable[[int], tuple[object, ...]] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

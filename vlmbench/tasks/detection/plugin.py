@@ -15,13 +15,11 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import PIL.Image
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vlmbench.cards import TaskCard, fill_template
-from vlmbench.data.base import Box, ImageDataset, TargetKind
+from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.boxes import AnnotatedSizes, BoxFacts, facts_of
 from vlmbench.data.labels import check_boxes
 from vlmbench.data.shown import AnnotatedSize
@@ -30,23 +28,26 @@ from vlmbench.errors import (
     CardError,
     DataError,
     MissingDependencyError,
-    ModelError,
     UsageError,
 )
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
-from vlmbench.models.base import DenseEncoder, Detector, Model, capability
+from vlmbench.models.base import DenseEncoder, Model, capability
 from vlmbench.paths import user_path
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
+from vlmbench.tasks.detection.drawn import picture
 from vlmbench.tasks.detection.groups import class_groups
+from vlmbench.tasks.detection.instances import Masks, masks_sha256, true_masks
 from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.own_detector import (
     NATIVE,
+    ask_own_detector,
     cannot_name_boxes,
     lacks_detector,
+    lacks_masks,
     settled_for,
     tell_of_own_boxes,
 )
@@ -73,7 +74,6 @@ from vlmbench.tasks.detection.told import (
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
-from vlmbench.visuals.boxes import BoxSet, draw_boxes
 from vlmbench.visuals.text import font_path
 from vlmbench.wording import counted, listed
 
@@ -87,6 +87,7 @@ class DetectionQuestion:
         groups: for each group of classes, its name and its labels.
         proposals: the boxes of a results file, if the protocol names one.
         search: the version of selective search, if the protocol uses it.
+        masks: the true masks, if a metric compares masks.
     """
 
     card: TaskCard
@@ -99,6 +100,7 @@ class DetectionQuestion:
     groups: Mapping[str, frozenset[int]] = field(default_factory=dict)
     proposals: Proposals | None = None
     search: str | None = None
+    masks: Masks | None = None
     visuals: int = 0
 
     @property
@@ -139,6 +141,8 @@ class DetectionQuestion:
         settled["image_ids_sha256"] = sha256(json.dumps(named).encode()).hexdigest()
         if self.search is not None:
             settled["selective_search"] = self.search
+        if self.masks is not None:
+            settled["masks_sha256"] = masks_sha256(self.masks)
         if self.how.evaluator == "lvis":
             known = [(self.facts.absent, self.facts.partial, self.facts.frequencies)]
             settled["annotations_sha256"] = sha256(json.dumps(known).encode()).hexdigest()
@@ -149,7 +153,7 @@ class DetectionQuestion:
         if settled_for(model, self.how, self.card).regions == NATIVE:
             if len(self.prompts.templates) != 1:
                 return "its detector takes one text for each class: give one template with --templates FILE"
-            return lacks_detector(model, self.card)
+            return lacks_masks(model, self.card) if self.masks is not None else lacks_detector(model, self.card)
         if reason := cannot_name_boxes(model, self.card):
             return reason
         if self.how.region_readout == "roi-align":
@@ -193,6 +197,7 @@ class DetectionQuestion:
             answers=[answers[index] for index in scored],
             facts=self.facts,
             classes=len(self.prompts.class_names),
+            true_masks=self.masks,
         )
         with engine.timed("metrics"):
             measured = measure(
@@ -211,10 +216,8 @@ class DetectionQuestion:
             )
 
     def _picture(self, image: PIL.Image.Image, index: int, answer: Answer, title: str) -> bytes:
-        found = _box_set(answer.xywh.numpy(), answer.labels.numpy(), answer.scores.numpy())
-        return draw_boxes(
-            image, found, _truth_set(boxes_of(self.dataset, index)), self.prompts.class_names, title=title
-        )
+        masks = None if self.masks is None else self.masks[index]
+        return picture(image, answer, boxes_of(self.dataset, index), masks, self.prompts.class_names, title)
 
     def _pictures(self, engine: FeatureEngine) -> Generator[Picture[Regions], None, None]:
         return engine.pictures(self.dataset, self.indices, self._regions, self._annotated)
@@ -239,6 +242,12 @@ class DetectionQuestion:
                 self.dataset.samples[index].id,
                 f"it is {image.width} x {image.height} pixels, but its boxes are for {stated[0]} x {stated[1]}",
                 hint="Use the image files that were annotated: boxes do not fit scaled or rotated copies.",
+            )
+        masks = () if self.masks is None else self.masks[index]
+        if odd := next((mask for mask in masks if (mask.width, mask.height) != image.size), None):
+            raise BadSampleError(
+                self.dataset.samples[index].id,
+                f"it is {image.width} x {image.height} pixels, but a mask of it is {odd.width} x {odd.height}",
             )
         if self.how.regions == "selective-search":
             return Truth(selective_search(image, self.how.max_proposals))
@@ -281,13 +290,9 @@ class DetectionQuestion:
         ]
 
     def _detected(self, engine: FeatureEngine, picture: Picture[Regions]) -> Answer:
-        detector = capability(engine.model, Detector)
-        assert detector is not None  # unsupported() refuses models without one
-        texts = self.prompts.prompts
-        (found,) = engine.ask(lambda images: detector.detect(images, texts), [picture.image])
-        if len(found) != 1:
-            raise ModelError(f"the detector returned answers for {len(found)} images instead of 1")
-        return answer_native(found[0], len(self.prompts.class_names), self.how)
+        found = ask_own_detector(engine, picture.image, self.prompts.prompts, masks=self.masks is not None)
+        size = None if self.masks is None else picture.image.size
+        return answer_native(found, len(self.prompts.class_names), self.how, size)
 
     def _readout(self, model: Model) -> str | None:
         encoder = capability(model, DenseEncoder)
@@ -301,16 +306,6 @@ class DetectionQuestion:
             return []
         without = (index for index in self.indices if self.facts.image_ids[index] not in self.proposals.by_image)
         return [self.dataset.samples[index].id for index in without]
-
-
-def _box_set(xywh: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None = None) -> BoxSet:
-    left_top, size = xywh[:, :2], xywh[:, 2:]
-    return BoxSet(np.concatenate([left_top, left_top + size], axis=1), labels, scores)
-
-
-def _truth_set(boxes: Sequence[Box]) -> BoxSet:
-    xywh = np.array([box.xywh for box in boxes], dtype=np.float64).reshape(-1, 4)
-    return _box_set(xywh, np.array([box.label for box in boxes], dtype=np.int64))
 
 
 class Detection:
@@ -371,6 +366,7 @@ class Detection:
             visuals=options.visuals,
         )
         check_objects(dataset, question.indices, card)
+        question = replace(question, masks=true_masks(card, dataset, facts, question.indices))
         tell_of_data(
             without_proposals=question._without_proposals(),
             images=len(question.indices),
