@@ -32,7 +32,7 @@ from vlmbench.models.transformers.checkpoint import (
     refuse_wordless,
 )
 from vlmbench.models.transformers.families import families, family_of
-from vlmbench.models.transformers.family import EncoderFamily, Family, Parts, without_heads
+from vlmbench.models.transformers.family import Family, Parts, of_classes
 from vlmbench.models.transformers.files import (
     fetched_weights,
     fitting_state,
@@ -85,8 +85,7 @@ def load(card: ModelCard, options: LoadOptions) -> Model:
                 hint=f"It knows {listed(list(families()))}.{in_open_clip(spec, offline=options.offline)}",
             )
         _check_family_options(card, family)
-        if isinstance(family, EncoderFamily):
-            family = without_heads(family, config.architectures)
+        family = of_classes(family, config.architectures, spec)
         architecture = getattr(transformers, family.network)
         network, info = _weights(card, options, spec, architecture, config, common)
         refuse_nan(spec, network)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from vlmbench.models.transformers.family import EncoderFamily
+from vlmbench.models.transformers.feature_calls import inverse_temperature
 from vlmbench.models.transformers.model import encoder_model
 
 
@@ -16,7 +17,7 @@ def _bert(context_length: int) -> EncoderFamily:
 
 FAMILIES: Mapping[str, EncoderFamily] = {
     # AlignProcessor's max_length; its image tower is convolutional
-    "align": replace(_bert(64), any_image_size=True),
+    "align": replace(_bert(64), any_image_size=True, logit_scale=inverse_temperature),
     "altclip": _bert(77),  # the length of CLIP's texts, since CLIP was its teacher
     "chinese_clip": _bert(52),  # the authors' cn_clip.clip.tokenize
     "flava": _bert(77),  # model_doc/flava
