@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import torch.nn.functional as F
 from models.tiny import assert_counts_tokens, assert_same_features, prefix_difference
 from said import sentences
 
+from vlmbench import as_model
 from vlmbench.errors import ModelError, UnsupportedError
 from vlmbench.models.base import PrefixTextEncoder, capability, dual_encoder
+from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.testing.checks.features import stacked
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
@@ -139,3 +142,55 @@ def test_weights_of_another_family_are_one_message(family, tmp_path):
     shutil.copy(other(tmp_path / "other") / "model.safetensors", tmp_path / "mixed" / "model.safetensors")
     with pytest.raises(ModelError, match="the checkpoint lacks"):
         open_folder(tmp_path / "mixed")
+
+
+def test_the_class_of_the_weights_decides(tmp_path):
+    """AutoModel would build BlipModel with random towers from BLIP's weights for retrieval or captions."""
+    folder = saved.blip(tmp_path / "captioner", "BlipForConditionalGeneration")
+    with pytest.raises(UnsupportedError, match="BlipForConditionalGeneration has no features") as refused:
+        open_folder(folder)
+    assert refused.value.hint == "Of this model type, vlmbench can use BlipForImageTextRetrieval or BlipModel."
+    (said,) = sentences(lambda: open_folder(saved.blip(tmp_path / "retrieval")))
+    assert said.startswith("scale-assumed: the checkpoint has no logit scale, so confidences use the factor 14.29")
+
+
+def test_a_text_tower_without_a_pooler_is_refused(tmp_path):
+    with pytest.raises(UnsupportedError, match="cannot use VisionTextDualEncoderModel as a dual encoder"):
+        open_folder(saved.vit_distilbert(tmp_path))
+
+
+def test_a_processor_of_other_patches_is_refused(tmp_path):
+    folder = saved.siglip2(tmp_path)
+    saved.change(folder / "preprocessor_config.json", patch_size=16)
+    with pytest.raises(ModelError, match="patches of 16 x 16 pixels, but the network takes 8 x 8"):
+        open_folder(folder)
+
+
+def test_a_processor_of_whole_images_is_refused(tmp_path):
+    folder = saved.siglip2(tmp_path)
+    transformers.SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    with pytest.raises(ModelError, match="makes no pixel_attention_mask and spatial_shapes"):
+        open_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["siglip2", "aimv2", "tipsv2", "vit and bert", "blip"])
+@torch.inference_mode()
+def test_a_network_in_memory_is_as_the_adapter_makes_it(name, tmp_path, pictures):
+    make, kind, _ = FAMILIES[name]
+    folder = make(tmp_path)
+    loaded, images, texts = encoded(folder, pictures)
+    network = getattr(transformers, kind).from_pretrained(folder)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    reduced = deepcopy(network).bfloat16()
+    with undisturbed([network]):
+        given: Any = as_model(network, processor, tokenizer).load()
+        assert torch.equal(given.encode_image(stacked([given.preprocess(picture) for picture in pictures])), images)
+        assert torch.equal(given.encode_text(TEXTS), texts)
+        assert (given.logit_scale, given.logit_bias) == (loaded.logit_scale, loaded.logit_bias)
+        assert given.identity.tokenizer == loaded.identity.tokenizer
+        half: Any = as_model(reduced, processor, tokenizer).load()
+        pixels = stacked([half.preprocess(picture) for picture in pictures])
+        assert half.logit_scale == pytest.approx(loaded.logit_scale, rel=0.01)
+        assert ((half.encode_image(pixels) * images).sum(dim=1) > 0.98).all()
+        assert ((half.encode_text(TEXTS) * texts).sum(dim=1) > 0.98).all()

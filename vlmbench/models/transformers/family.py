@@ -131,8 +131,7 @@ def of_classes(family: Family, classes: Sequence[str] | None, where: str) -> Fam
     if family.other_classes:
         known = listed([family.network, *family.other_classes], "or")
         raise UnsupportedError(
-            f"{where}: it was saved from the class {listed(list(classes))}, which has no features of whole images and "
-            "texts in one space",
-            hint=f"Of this model type, vlmbench loads weights of {known}: name such a checkpoint.",
+            f"{where}: the class {listed(list(classes))} has no features of images and of texts in one space",
+            hint=f"Of this model type, vlmbench can use {known}.",
         )
     return replace(family, network="AutoModel", towers="", capabilities={}) if isinstance(family, EncoderFamily) else family

@@ -45,9 +45,5 @@ def inverse_temperature(towers: Any) -> float:
 
 
 def pooled(output: Any) -> Tensor:
-    """Take the features from the library's output: ``pooler_output`` since version 5, and the tensor itself before.
-
-    FLAVA projects every token, and its pooled token is the first (``FlavaForPreTraining.forward``).
-    """
-    features = cast(Tensor, output if isinstance(output, Tensor) else output.pooler_output)
-    return features[:, 0] if features.ndim == 3 else features
+    """Take the features from the library's output: ``pooler_output`` since version 5, and the tensor itself before."""
+    return cast(Tensor, output if isinstance(output, Tensor) else output.pooler_output)

@@ -35,18 +35,18 @@ def tried_model(family: EncoderFamily, parts: Parts) -> TransformersDualEncoder:
             images = model.encode_image(_on(model, model.preprocess(PIL.Image.new("RGB", (96, 64), (90, 120, 150)))))
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
         reason = f"it cannot be called like a dual encoder: {type(error).__name__}: {str(error).splitlines()[0]}"
-        raise _refusal(parts, reason) from error
+        raise refusal(parts, reason) from error
     if images.ndim != 2 or texts.ndim != 2 or images.shape[1] != texts.shape[1]:
-        raise _refusal(
+        raise refusal(
             parts,
             f"its features of an image have the shape {tuple(images.shape)} and those of two texts "
             f"{tuple(texts.shape)}, so they are not vectors in one space",
         )
     if not (torch.isfinite(images).all() and torch.isfinite(texts).all()):
-        raise _refusal(parts, "its features of a plain image or of a short text are not finite")
+        raise refusal(parts, "its features of a plain image or of a short text are not finite")
     apart = float((texts[:1] - alone).abs().max())
     if apart > _ROUNDING:
-        raise _refusal(
+        raise refusal(
             parts, f"the features of a text change by up to {apart:.2g} with the length of the texts beside it"
         )
     return model
@@ -59,7 +59,8 @@ def _on(model: TransformersDualEncoder, pixels: Pixels) -> Pixels:
     return pixels[None].to(model.device)
 
 
-def _refusal(parts: Parts, reason: str) -> UnsupportedError:
+def refusal(parts: Parts, reason: str) -> UnsupportedError:
+    """The error for a network that cannot be used as a dual encoder, with the reason as a sentence."""
     return UnsupportedError(
         f"{parts.spec or parts.card.name}: vlmbench cannot use {type(parts.network).__name__} as a dual encoder: {reason}",
         hint="Write an adapter that calls it as its authors do (docs: extend/model), or give its two encoders as "
