@@ -134,6 +134,25 @@ def blip(folder: Path, kind: str = "BlipForImageTextRetrieval") -> Path:
     return save(folder, getattr(transformers, kind)(blip_config()), bert_tokenizer(), processor)
 
 
+FRAMES = 4
+"""The number of frames of a clip for :func:`x_clip`."""
+
+
+def x_clip(folder: Path) -> Path:
+    vision = {
+        **VISION,
+        "num_frames": FRAMES,
+        "mit_hidden_size": 24,
+        "mit_intermediate_size": 48,
+        "mit_num_hidden_layers": 1,
+        "mit_num_attention_heads": 2,
+    }
+    config = transformers.XCLIPConfig(
+        text_config=CLIP_TEXT, vision_config=vision, projection_dim=24, prompt_num_attention_heads=2, prompt_alpha=1.0
+    )
+    return save(folder, transformers.XCLIPModel(config), small_clip_tokenizer(), clip_processor(32))
+
+
 def change(file: Path, **entries: Any) -> None:
     """Change entries of a JSON file; None removes one."""
     held = json.loads(file.read_text())

@@ -124,13 +124,13 @@ def _transformers(parts: Parts) -> MakeModel:
     stated = parts.logit_scale is not None or parts.logit_bias is not None
     adapted = tokenize.is_library and prepare.is_processor and not stated
     image, text = _image_call(network, family), _text_call(network, family)
-    given = parts
-    if family is not None and family.logit_scale is not stored_scale and parts.logit_scale is None and not adapted:
-        given = replace(parts, logit_scale=family.logit_scale(network.get_submodule(family.towers)))
 
     def make(card: ModelCard) -> Any:
         if adapted and family is not None and weights_dtype(network) is torch.float32:
             return _adapted(card, parts, family)
+        given = parts
+        if family is not None and family.logit_scale is not stored_scale and parts.logit_scale is None:
+            given = replace(parts, logit_scale=family.logit_scale(network.get_submodule(family.towers)))
         return ModuleModel(card, given, prepare, tokenize, image, text, tokenize.reader)
 
     return make
