@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from models.checkpoints import (
@@ -22,6 +25,7 @@ from models.checkpoints import (
     word_tokenizer,
 )
 
+CODE = Path(__file__).with_name("own_encoder.py")
 PATCHES = 24
 """The most patches of 8 x 8 pixels of an image for :func:`siglip2`. Images of other shapes have fewer."""
 
@@ -35,7 +39,7 @@ def siglip2(folder: Path) -> Path:
 
 
 def siglip2_tokenizer() -> Any:
-    """Lower-case letters and three words, as the library's conversion sets it: <eos> after a text, padded at the right."""
+    """Lower-case letters and a word, as the library's conversion sets it: <eos> after a text, padded at the right."""
     from tokenizers import processors
 
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *"abcdefghijklmnopqrstuvwxyz", "ca", "cat", "▁cat"]
@@ -124,9 +128,7 @@ def _joined(folder: Path, vision: Any, text: Any, tokenizer: Any) -> Path:
 
 def blip_config() -> Any:
     text = {**TEXT, "vocab_size": len(BERT_WORDS), "max_position_embeddings": 64, "bos_token_id": 2, "pad_token_id": 0}
-    return transformers.BlipConfig(
-        text_config=text, vision_config=VISION, projection_dim=20, image_text_hidden_size=24
-    )
+    return transformers.BlipConfig(text_config=text, vision_config=VISION, projection_dim=20, image_text_hidden_size=24)
 
 
 def blip(folder: Path, kind: str = "BlipForImageTextRetrieval") -> Path:
@@ -151,6 +153,35 @@ def x_clip(folder: Path) -> Path:
         text_config=CLIP_TEXT, vision_config=vision, projection_dim=24, prompt_num_attention_heads=2, prompt_alpha=1.0
     )
     return save(folder, transformers.XCLIPModel(config), small_clip_tokenizer(), clip_processor(32))
+
+
+def own_folder(folder: Path, way: str = "right", kind: str = "OwnEncoder") -> Path:
+    """A saved network with its own code, as a hub repository holds it."""
+    spec = importlib.util.spec_from_file_location("own_encoder", CODE)
+    assert spec is not None and spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    torch.manual_seed(0)
+    network = getattr(module, kind)(module.OwnConfig(way=way))
+    for parameter in network.parameters():
+        if parameter.ndim:
+            parameter.data.normal_()
+    network.save_pretrained(folder)
+    tokenizer = small_clip_tokenizer()
+    tokenizer.model_max_length = 12
+    tokenizer.save_pretrained(folder)
+    clip_processor(32).save_pretrained(folder)
+    shutil.copy(CODE, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "own_encoder.OwnConfig", "AutoModel": f"own_encoder.{kind}"}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def own_modules(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let the library copy a repository's code into this folder, and not into the user's."""
+    patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(folder))
+    patch.syspath_prepend(str(folder))
 
 
 def change(file: Path, **entries: Any) -> None:

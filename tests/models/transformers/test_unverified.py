@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,42 +19,17 @@ from vlmbench.models.base import LoadOptions
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
-from models.checkpoints import clip_processor, open_folder, small_clip_tokenizer  # noqa: E402  (after the skip)
+from models.checkpoints import open_folder  # noqa: E402  (after the skip)
+from models.dual_checkpoints import own_folder, own_modules  # noqa: E402
 
 from vlmbench.models.transformers.adapter import load  # noqa: E402
 
-CODE = Path(__file__).with_name("own_encoder.py")
 TEXTS = ["a photo of a cat", "dog", "a dog of a photo of a cat of a dog"]
-
-
-def own_folder(folder: Path, way: str = "right", kind: str = "OwnEncoder") -> Path:
-    """A saved network with its own code, as a hub repository holds it."""
-    spec = importlib.util.spec_from_file_location("own_encoder", CODE)
-    assert spec is not None and spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    torch.manual_seed(0)
-    network = getattr(module, kind)(module.OwnConfig(way=way))
-    for parameter in network.parameters():
-        if parameter.ndim:
-            parameter.data.normal_()
-    network.save_pretrained(folder)
-    tokenizer = small_clip_tokenizer()
-    tokenizer.model_max_length = 12
-    tokenizer.save_pretrained(folder)
-    clip_processor(32).save_pretrained(folder)
-    shutil.copy(CODE, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config["auto_map"] = {"AutoConfig": "own_encoder.OwnConfig", "AutoModel": f"own_encoder.{kind}"}
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 @pytest.fixture(autouse=True)
 def modules_of_hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library copies a repository's code into a folder of its own."""
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
-    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    own_modules(tmp_path / "modules", monkeypatch)
 
 
 def trusted(folder: Path) -> Any:
@@ -68,7 +41,9 @@ def trusted(folder: Path) -> Any:
 def test_a_repositorys_own_dual_encoder_loads_as_unverified(tmp_path):
     folder = own_folder(tmp_path / "own")
     said = sentences(lambda: trusted(folder))
-    assert len(said) == 1 and said[0].startswith("unverified-family: vlmbench does not know the model type 'own-encoder'")
+    assert len(said) == 1 and said[0].startswith(
+        "unverified-family: vlmbench does not know the model type 'own-encoder'"
+    )
     assert "cuts them at 12 tokens" in said[0]
     model = trusted(folder)
     library = transformers.AutoModel.from_pretrained(folder, trust_remote_code=True)

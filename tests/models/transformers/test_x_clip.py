@@ -98,7 +98,7 @@ def test_logits_are_the_librarys(folder, clips, batch_size):
 
 
 def test_several_templates_are_averaged_as_clip_does(folder, clips, monkeypatch):
-    """Against a literal loop over the library's text features of each clip; in one block, and in blocks of one class."""
+    """Against a literal loop over the library's text features of each clip; in one block, and in small ones."""
     prompts = prompt_set(TEMPLATES)
     expected = library_logits(folder, clips, prompts.prompts)
     by_class = F.normalize(expected.text_embeds, dim=-1).view(len(clips), len(CLASSES), len(TEMPLATES), -1)

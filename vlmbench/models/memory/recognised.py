@@ -89,7 +89,7 @@ def _dimension(network: Any, tokenize: Tokenize) -> int:
 
 
 def _is_transformers(module: nn.Module) -> bool:
-    """Whether the module is a dual encoder of transformers. If no family was imported, it may still be called as one."""
+    """Whether the module has the feature calls of transformers, or is of a family that has calls of its own."""
     if all(hasattr(module, call) for call in ("get_image_features", "get_text_features")):
         return True
     return "transformers" in sys.modules and hasattr(module, "config") and _family(module) is not None

@@ -134,4 +134,8 @@ def of_classes(family: Family, classes: Sequence[str] | None, where: str) -> Fam
             f"{where}: the class {listed(list(classes))} has no features of images and of texts in one space",
             hint=f"Of this model type, vlmbench can use {known}.",
         )
-    return replace(family, network="AutoModel", towers="", capabilities={}) if isinstance(family, EncoderFamily) else family
+    return (
+        replace(family, network="AutoModel", towers="", capabilities={})
+        if isinstance(family, EncoderFamily)
+        else family
+    )

@@ -33,7 +33,9 @@ def refuse_other_size(spec: str, config: Any, processor: Any, names: Sequence[st
     image = PIL.Image.new("RGB", (_WIDTH, _HEIGHT))
     made = processor(images=image, return_tensors="pt", do_convert_rgb=True)
     if missing := [name for name in names if name not in made]:
-        raise ModelError(f"{spec}: the image processor makes no {listed(missing)}, and the network takes them", hint=_HINT)
+        raise ModelError(
+            f"{spec}: the image processor makes no {listed(missing)}, and the network takes them", hint=_HINT
+        )
     if size is not None:
         _check(spec, "images", tuple(made["pixel_values"].shape[-2:]), size)
     elif getattr(processor, "patch_size", None) is not None and patch is not None:

@@ -16,8 +16,8 @@ from torch import Tensor
 from vlmbench.models.base import Pixels
 from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256
-from vlmbench.models.transformers.feature_calls import PIXELS
 from vlmbench.models.transformers.family import EncoderFamily, Parts
+from vlmbench.models.transformers.feature_calls import PIXELS
 from vlmbench.models.transformers.identity import parts_identity
 from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder

@@ -62,7 +62,8 @@ def _on(model: TransformersDualEncoder, pixels: Pixels) -> Pixels:
 def refusal(parts: Parts, reason: str) -> UnsupportedError:
     """The error for a network that cannot be used as a dual encoder, with the reason as a sentence."""
     return UnsupportedError(
-        f"{parts.spec or parts.card.name}: vlmbench cannot use {type(parts.network).__name__} as a dual encoder: {reason}",
+        f"{parts.spec or parts.card.name}: vlmbench cannot use {type(parts.network).__name__} as a dual encoder: "
+        f"{reason}",
         hint="Write an adapter that calls it as its authors do (docs: extend/model), or give its two encoders as "
         "functions to vlmbench.as_model.",
     )

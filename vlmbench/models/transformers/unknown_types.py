@@ -110,7 +110,7 @@ _KINDS = (
 
 
 def named_class(config: Any) -> Any:
-    """The library's class that computes a checkpoint: that of ``architectures`` with both feature calls, or AutoModel's.
+    """The class that computes a checkpoint: one of ``architectures`` with both feature calls, or else AutoModel's.
 
     Returns:
         None if the library has no class for it, or if the class is code of the repository.

@@ -39,7 +39,11 @@ def unverified_family(config: Any) -> Family | None:
     """
     network = named_class(config)
     if network is None:
-        return Family(model=_model, any_image_size=True) if "AutoModel" in (getattr(config, "auto_map", None) or {}) else None
+        return (
+            Family(model=_model, any_image_size=True)
+            if "AutoModel" in (getattr(config, "auto_map", None) or {})
+            else None
+        )
     if not all(hasattr(network, call) for call in FEATURE_CALLS):
         return None
     registered = not hasattr(transformers, network.__name__)  # by another package, and only AutoModel finds it
@@ -85,7 +89,7 @@ def _model(family: Family, parts: Parts) -> Model:
     say(
         UNVERIFIED_FAMILY,
         f"vlmbench does not know the model type {network.config.model_type!r}; it calls {type(network).__name__}'s "
-        f"feature functions, pads texts {'to the longest, with a mask' if masked else 'to the full length'} and cuts "
+        f"feature functions, pads texts {'to the longest (with a mask)' if masked else 'to the full length'} and cuts "
         f"them at {model.max_length} tokens",
         brief="unverified family",
     )

@@ -33,5 +33,7 @@ def _clamped_scale(towers: Any) -> float:
 
 
 FAMILIES: Mapping[str, EncoderFamily] = {
-    "aimv2": replace(CLIP, attention_mask=False, text_end="eos", text_features=_causal_features, logit_scale=_clamped_scale)
+    "aimv2": replace(
+        CLIP, attention_mask=False, text_end="eos", text_features=_causal_features, logit_scale=_clamped_scale
+    )
 }

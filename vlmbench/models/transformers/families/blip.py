@@ -16,7 +16,7 @@ from vlmbench.remarks.codes import SCALE_ASSUMED
 CONTEXT_LENGTH = 35
 """The authors' length of texts in retrieval (salesforce/BLIP, train_retrieval.py)."""
 TEMPERATURE = 0.07
-"""The temperature with which training begins (salesforce/BLIP, models/blip_pretrain.py and models/blip_retrieval.py)."""
+"""The temperature with which training begins (salesforce/BLIP, models/blip_pretrain.py, models/blip_retrieval.py)."""
 
 
 def _image_features(towers: Any, pixels: Pixels) -> Tensor:
@@ -37,8 +37,6 @@ def _assumed_scale(towers: Any) -> float:
         "begins; rankings do not depend on it",
     )
     return scale
-
-
 
 
 FAMILIES: Mapping[str, EncoderFamily] = {

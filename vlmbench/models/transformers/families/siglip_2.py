@@ -1,4 +1,4 @@
-"""SigLIP 2 in its NaFlex form, which keeps each image's ratio of sides. Its fixed-size form is of the type ``siglip``."""
+"""SigLIP 2 in its NaFlex form, which keeps each image's ratio of sides. The fixed-size form has the type ``siglip``."""
 
 from __future__ import annotations
 
