@@ -18,6 +18,8 @@ from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.models.base import ClipEncoder, capability, dual_encoder
 from vlmbench.prompts import PromptSet
 from vlmbench.tasks.zero_shot import clips_protocol, lacks, zero_shot
+from vlmbench.testing import check_model
+from vlmbench.testing.conformance import ConformanceError
 
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -147,3 +149,42 @@ def test_a_model_of_images_averages_frames_as_before(tmp_path, clips):
     model = open_folder(saved.siglip(tmp_path))
     dataset: Any = Clips(clips, saved.FRAMES)
     assert lacks(model, dataset) is None and clips_protocol(model, dataset) == {"frames_per_clip": saved.FRAMES}
+
+
+def test_it_keeps_every_promise(folder):
+    model = open_folder(folder)
+    found = check_model(model)
+    assert len([promise for promise in found.kept if promise.startswith("ClipEncoder")]) == 3
+
+
+class SeesOthers:
+    """A broken encoder: a clip's cosines depend on the clips beside it."""
+
+    def __init__(self, right: Any) -> None:
+        self._right = right
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._right, name)
+
+    def similarities(self, clips: torch.Tensor, prompts: torch.Tensor, num_classes: int) -> torch.Tensor:
+        found = self._right.similarities(clips, prompts, num_classes)
+        return found - found.mean(dim=0) / 2
+
+
+class OneForEachPrompt(SeesOthers):
+    def similarities(self, clips: torch.Tensor, prompts: torch.Tensor, num_classes: int) -> torch.Tensor:
+        return self._right.similarities(clips, prompts, len(prompts))
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (SeesOthers, "a clip has the same cosines alone"),
+        (OneForEachPrompt, "similarities gives a cosine"),
+    ],
+)
+def test_broken_clip_encoders_are_caught(folder, broken, message):
+    model = open_folder(folder)
+    model.capabilities = {"ClipEncoder": broken(model.capabilities["ClipEncoder"])}
+    with pytest.raises(ConformanceError, match=message):
+        check_model(model)

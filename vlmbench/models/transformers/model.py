@@ -99,8 +99,8 @@ class TransformersModel:
         if not getattr(self.processor, "do_center_crop", False):
             return cast(Tensor, processed(self.processor, image))
         crop = self.processor.to_dict()["crop_size"]
-        whole = {"do_center_crop": False, "size": {"height": crop["height"], "width": crop["width"]}}
-        return cast(Tensor, processed(self.processor, image, **whole))
+        size = {"height": crop["height"], "width": crop["width"]}
+        return cast(Tensor, processed(self.processor, image, do_center_crop=False, size=size))
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         return F.normalize(self.project_text(texts), dim=-1)
