@@ -26,6 +26,7 @@ from vlmbench.features.images.forward import ImageEncoder, Queued, overlapped
 from vlmbench.features.images.prepared import prepared_images
 from vlmbench.features.images.read import Ready
 from vlmbench.features.images.stream import encode_images
+from vlmbench.features.images.whole_clips import encode_clips
 from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
@@ -34,7 +35,7 @@ from vlmbench.features.settings import EngineSettings
 from vlmbench.features.texts.cut import Called, cut_texts, tell_of_cut
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.features.texts.same import TOLERANCES, groups_of_equals, groups_of_same_tokens, tell_of_indistinct
-from vlmbench.models.base import Model, TokenReader, VisionLanguageModel, capability, dual_encoder
+from vlmbench.models.base import ClipEncoder, Model, TokenReader, VisionLanguageModel, capability, dual_encoder
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
@@ -152,6 +153,15 @@ class FeatureEngine:
         with self.timed("images"):
             yield from encode_images(
                 self.encoders, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
+            )
+
+    def clips(
+        self, encoder: ClipEncoder, dataset: ImageDataset, indices: Sequence[int]
+    ) -> Generator[ImageBatch, None, None]:
+        """Encode the chosen clips as a whole, in batches; see :func:`.images.whole_clips.encode_clips`."""
+        with self.timed("images"):
+            yield from encode_clips(
+                encoder, self.device, dataset, indices, self.settings, progress=self.progress, tally=self.tally
             )
 
     def prepared(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[Ready, None, None]:

@@ -229,6 +229,17 @@ SEVERAL_WEIGHTS = Code(
     "several-weights", "A file or folder contains several sets of weights for the model. One of them was loaded."
 )
 MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight. The library's fixed value was used.")
+SCALE_ASSUMED = Code(
+    "scale-assumed",
+    "The checkpoint has no logit scale, so another factor was used. Confidences and calibration depend on it, and "
+    "rankings do not.",
+)
+UNVERIFIED_FAMILY = Code(
+    "unverified-family",
+    "vlmbench does not know the model's family. It called the library's own feature functions, and no test compares "
+    "its features with the authors'.",
+    everywhere=True,
+)
 CASE_KEPT = Code("case-kept", "The tokenizer keeps upper case, but this model family was trained on lower-case text.")
 NO_IDENTITY = Code(
     "no-identity",

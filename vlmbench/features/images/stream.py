@@ -104,15 +104,20 @@ def _encode_each(
     progress.start("images", len(indices) * frames)
     samples = in_threads(reader.read, indices, settings.decoding_threads, AHEAD * batch_size // frames, tally.clock)
     with closing(samples):  # so that its threads end here, and not at garbage collection
-        good = _without_bad(samples, frames, skip_bad=settings.skip_bad, progress=progress, tally=tally)
+        good = without_bad(samples, frames, skip_bad=settings.skip_bad, progress=progress, tally=tally)
         for batch, features in overlapped(_batches(good, batch_size), start, finish, encoder.in_flight):
             yield ImageBatch([r.index for r in batch], features, [r.content.hex() for r in batch])
             progress.advance(len(batch))
 
 
-def _without_bad(
+def without_bad(
     samples: Iterator[list[Ready] | Bad], frames: int, *, skip_bad: bool, progress: Progress, tally: ImageTally
 ) -> Iterator[Ready]:
+    """The images of the good samples. The bad ones are counted.
+
+    Raises:
+        BadSampleError: a sample is bad, and ``skip_bad`` is off.
+    """
     for sample in samples:
         if not isinstance(sample, Bad):
             yield from sample

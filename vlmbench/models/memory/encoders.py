@@ -90,9 +90,16 @@ class ModuleModel:
     def preprocess(self, image: PIL.Image.Image) -> Pixels:
         return self._prepare(image)
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
+    def encode_image(self, pixels: Pixels) -> Tensor:
         with _outside_inference_mode():
+            if isinstance(pixels, Mapping):
+                named = {name: self._own(tensor) for name, tensor in pixels.items()}
+                return self._unit_rows(self._image(named), "encode_image", len(next(iter(named.values()))))
             return self._unit_rows(self._image(pixels.to(self._dtype, copy=True)), "encode_image", len(pixels))
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        """A copy, in the type of the weights if it holds real numbers."""
+        return tensor.to(self._dtype, copy=True) if tensor.is_floating_point() else tensor.clone()
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         if not texts:

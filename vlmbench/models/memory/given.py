@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -242,7 +242,7 @@ def _refuse_random(transform: Any) -> None:
     prepare = Prepare(transform)
     with undisturbed(()):
         try:
-            tries = [prepare(PIL.Image.fromarray(values)).nan_to_num() for _ in range(_TRIES)]
+            tries = [cast(Tensor, prepare(PIL.Image.fromarray(values))).nan_to_num() for _ in range(_TRIES)]
         except Exception:  # the evaluation tells what is wrong with it, and of which image
             return
     if not all(torch.equal(tries[0], other) for other in tries[1:]):

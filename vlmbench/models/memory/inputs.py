@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from vlmbench.errors import ModelError, UsageError
-from vlmbench.models.base import BytePixels
+from vlmbench.models.base import BytePixels, Pixels
 from vlmbench.models.towers.byte_pixels import compose_bytes, open_clip_bytes
 from vlmbench.models.towers.described import described
 from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256, json_sha256
 from vlmbench.rgb import as_rgb
+from vlmbench.wording import listed
 
 _MOST_CHANNELS = 4
 _NO_LIMIT = 100_000
@@ -36,9 +37,11 @@ class Prepare:
 
     Args:
         transform: a function of an RGB image, or an image processor of transformers.
+        names: the outputs of an image processor that the module takes. If there are several, pixels are a mapping.
     """
 
     transform: Any
+    names: tuple[str, ...] = ("pixel_values",)
 
     def __post_init__(self) -> None:
         if not callable(self.transform):
@@ -51,17 +54,16 @@ class Prepare:
     def is_processor(self) -> bool:
         return hasattr(self.transform, "to_dict") and hasattr(self.transform, "preprocess")
 
-    def __call__(self, image: PIL.Image.Image) -> Tensor:
-        """The pixels of an image, a tensor (3, H, W).
+    def __call__(self, image: PIL.Image.Image) -> Pixels:
+        """The pixels of an image: a tensor (3, H, W), or the named tensors that the module takes.
 
         Raises:
             ModelError: the transform returns something else.
         """
         picture = as_rgb(image)
-        if self.is_processor:
-            pixels = self.transform(images=picture, return_tensors="pt")["pixel_values"][0]
-        else:
-            pixels = self.transform(picture)
+        if len(self.names) > 1:
+            return self._named(self.transform(picture) if not self.is_processor else self._processed(picture))
+        pixels = self._processed(picture)["pixel_values"][0] if self.is_processor else self.transform(picture)
         if not isinstance(pixels, Tensor) or pixels.ndim != 3:
             found = f"shape {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else f"a {type(pixels).__name__}"
             raise ModelError(
@@ -80,6 +82,19 @@ class Prepare:
                 hint="Give (3, H, W): pixels.permute(2, 0, 1).",
             )
         return pixels
+
+    def _processed(self, picture: PIL.Image.Image) -> Any:
+        return self.transform(images=picture, return_tensors="pt")
+
+    def _named(self, made: Any) -> Mapping[str, Tensor]:
+        """The tensors of the first image that an image processor made, or of the image that a function made."""
+        missing = [name for name in self.names if not isinstance(made, Mapping) or name not in made]
+        if missing:
+            raise ModelError(
+                f"the transform returned a {type(made).__name__} without {listed(missing)}",
+                hint="Give the image processor of the checkpoint as the transform.",
+            )
+        return {name: made[name][0] if self.is_processor else made[name] for name in self.names}
 
     @property
     def described(self) -> str:

@@ -8,7 +8,8 @@ It must be in float32 and have the transform and tokenizer of its library. Any o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,8 +21,9 @@ from vlmbench.errors import UsageError
 from vlmbench.models.memory.encoders import ModuleModel, Parts, module_device, weights_dtype
 from vlmbench.models.memory.inputs import LibraryTexts, Prepare, Tokenize
 from vlmbench.models.towers.described import described_shortly
-from vlmbench.models.transformers.family import EncoderFamily
+from vlmbench.models.transformers.family import EncoderFamily, of_classes
 from vlmbench.models.transformers.family import Parts as LoadedParts
+from vlmbench.models.transformers.feature_calls import PIXELS, library_image_features, stored_scale
 
 MakeModel = Callable[[ModelCard], Any]
 
@@ -35,7 +37,7 @@ def recognised(parts: Parts) -> MakeModel:
     plain = parts.encode_image is None and parts.encode_text is None
     if plain and _is_open_clip(parts.module):
         return _open_clip(parts)
-    if plain and hasattr(parts.module, "get_image_features") and hasattr(parts.module, "get_text_features"):
+    if plain and _is_transformers(parts.module):
         return _transformers(parts)
     image = parts.encode_image or getattr(parts.module, "encode_image", None)
     text = parts.encode_text or getattr(parts.module, "encode_text", None)
@@ -86,51 +88,84 @@ def _dimension(network: Any, tokenize: Tokenize) -> int:
         return int(network.encode_text(tokenize(["a"], module_device(network))).shape[-1])
 
 
-def _transformers(parts: Parts) -> MakeModel:
-    from vlmbench.models.transformers.families import family_of
-    from vlmbench.models.transformers.family import without_heads
+def _is_transformers(module: nn.Module) -> bool:
+    """Whether the module has the feature calls of transformers, or is of a family that has calls of its own."""
+    if all(hasattr(module, call) for call in ("get_image_features", "get_text_features")):
+        return True
+    return "transformers" in sys.modules and hasattr(module, "config") and _family(module) is not None
 
+
+def _family(network: Any) -> EncoderFamily | None:
+    """How vlmbench calls a network of transformers; None if no family lists it.
+
+    Raises:
+        UnsupportedError: its class has no features, unlike other classes of its model type.
+    """
+    from vlmbench.models.transformers.families import family_of
+
+    known = family_of(getattr(getattr(network, "config", None), "model_type", ""))
+    found = of_classes(known, [type(network).__name__], "as_model") if known is not None else None
+    return found if isinstance(found, EncoderFamily) and found.encodes_images else None
+
+
+def _transformers(parts: Parts) -> MakeModel:
     network: Any = parts.module
-    kind = getattr(getattr(network, "config", None), "model_type", "")
-    known = family_of(kind)
-    family = without_heads(known, [type(network).__name__]) if isinstance(known, EncoderFamily) else None
-    prepare, tokenize = Prepare(parts.transform), Tokenize(parts.tokenizer)
+    family = _family(network)
+    names = PIXELS if family is None else family.pixel_names
+    prepare, tokenize = Prepare(parts.transform, names), Tokenize(parts.tokenizer)
     if tokenize.is_library:
-        if family is None or not family.encodes_images:
+        if family is None:
+            kind = getattr(getattr(network, "config", None), "model_type", "")
             raise UsageError(
                 f"as_model: vlmbench does not know how the model type {kind!r} of transformers pads its texts",
                 hint="Give a function of N texts as the tokenizer, and both encoders: encode_image=…, encode_text=….",
             )
-        tokenize = Tokenize(parts.tokenizer, _texts_of(family, network))
+        tokenize = Tokenize(parts.tokenizer, _texts_of(family, network, parts.tokenizer))
     stated = parts.logit_scale is not None or parts.logit_bias is not None
     adapted = tokenize.is_library and prepare.is_processor and not stated
-
-    def image(pixels: Any) -> Any:
-        return network.get_image_features(pixel_values=pixels)
-
-    def text(batch: Any) -> Any:
-        return network.get_text_features(**batch) if isinstance(batch, dict) else network.get_text_features(batch)
+    image, text = _image_call(network, family), _text_call(network, family)
 
     def make(card: ModelCard) -> Any:
         if adapted and family is not None and weights_dtype(network) is torch.float32:
             return _adapted(card, parts, family)
-        return ModuleModel(card, parts, prepare, tokenize, image, text, tokenize.reader)
+        given = parts
+        if family is not None and family.logit_scale is not stored_scale and parts.logit_scale is None:
+            given = replace(parts, logit_scale=family.logit_scale(network.get_submodule(family.towers)))
+        return ModuleModel(card, given, prepare, tokenize, image, text, tokenize.reader)
 
     return make
 
 
-def _texts_of(family: EncoderFamily, network: Any) -> LibraryTexts:
-    length = family.context_length or int(network.config.text_config.max_position_embeddings)
+def _image_call(network: Any, family: EncoderFamily | None) -> Callable[[Any], Any]:
+    if family is None:
+        return partial(library_image_features, network)
+    return partial(family.image_features, network.get_submodule(family.towers))
+
+
+def _text_call(network: Any, family: EncoderFamily | None) -> Callable[[Any], Any]:
+    """Encodes what a tokenizer returns: ids, or several tensors by their names."""
+
+    def call(batch: Any) -> Any:
+        named = dict(batch) if isinstance(batch, Mapping) else None
+        if family is None or not (named is None or named.keys() <= {"input_ids", "attention_mask"}):
+            return network.get_text_features(batch) if named is None else network.get_text_features(**named)
+        towers = network.get_submodule(family.towers)
+        if named is None:
+            return family.text_features(towers, batch, None)
+        return family.text_features(towers, named["input_ids"], named.get("attention_mask"))
+
+    return call
+
+
+def _texts_of(family: EncoderFamily, network: Any, tokenizer: Any) -> LibraryTexts:
     masked = ("attention_mask",) if family.attention_mask else ()
-    return LibraryTexts(family.padding, length, ("input_ids", *masked))
+    return LibraryTexts(family.padding, family.length(network.config, tokenizer), ("input_ids", *masked))
 
 
 def _adapted(card: ModelCard, parts: Parts, family: EncoderFamily) -> Any:
     """The model that the transformers adapter would make."""
-    from vlmbench.models.transformers.model import TransformersDualEncoder
-
     network: Any = parts.module
-    return TransformersDualEncoder(
+    return family.model(
         family,
         LoadedParts(
             card=card,

@@ -32,7 +32,8 @@ from vlmbench.models.transformers.checkpoint import (
     refuse_wordless,
 )
 from vlmbench.models.transformers.families import families, family_of
-from vlmbench.models.transformers.family import EncoderFamily, Family, Parts, without_heads
+from vlmbench.models.transformers.family import EncoderFamily, Family, Parts, of_classes
+from vlmbench.models.transformers.feature_calls import PIXELS
 from vlmbench.models.transformers.files import (
     fetched_weights,
     fitting_state,
@@ -45,9 +46,11 @@ from vlmbench.models.transformers.files import (
     without_weights,
 )
 from vlmbench.models.transformers.image_size import refuse_other_size
+from vlmbench.models.transformers.unknown_types import unsupported_type
+from vlmbench.models.transformers.unverified import unverified_family
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import UNUSED_WEIGHTS
-from vlmbench.wording import counted, listed
+from vlmbench.wording import counted
 
 OPTIONS: Mapping[str, Kinds] = {
     "revision": (str,),
@@ -65,7 +68,8 @@ def load(card: ModelCard, options: LoadOptions) -> Model:
     """Load a model.
 
     Raises:
-        ModelError: an option or family is unknown, or a checkpoint is missing, broken, incomplete or not to be fetched.
+        ModelError: an option is unknown, or a checkpoint is missing, broken, incomplete or not to be fetched.
+        UnsupportedError: vlmbench cannot use models of its type.
     """
     check_options(card, OPTIONS)
     spec = checkpoint(card.spec)
@@ -78,15 +82,11 @@ def load(card: ModelCard, options: LoadOptions) -> Model:
     }
     with hub_access(offline=options.offline), quiet_transformers():
         config = loaded(spec, options, "config", transformers.AutoConfig, common)
-        family = family_of(config.model_type)
+        family = family_of(config.model_type) or unverified_family(config)
         if family is None:
-            raise ModelError(
-                f"{spec}: the transformers adapter does not know the model type {config.model_type!r}",
-                hint=f"It knows {listed(list(families()))}.{in_open_clip(spec, offline=options.offline)}",
-            )
+            raise unsupported_type(spec, config, families(), in_open_clip(spec, offline=options.offline))
         _check_family_options(card, family)
-        if isinstance(family, EncoderFamily):
-            family = without_heads(family, config.architectures)
+        family = of_classes(family, config.architectures, spec)
         architecture = getattr(transformers, family.network)
         network, info = _weights(card, options, spec, architecture, config, common)
         refuse_nan(spec, network)
@@ -94,7 +94,8 @@ def load(card: ModelCard, options: LoadOptions) -> Model:
         refuse_wordless(spec, tokenizer)
         processor = loaded(spec, options, "image processor", transformers.AutoImageProcessor, common)
         if not family.any_image_size:
-            refuse_other_size(spec, config, processor)
+            names = family.pixel_names if isinstance(family, EncoderFamily) else PIXELS
+            refuse_other_size(spec, config, processor, names)
     if unused := sorted(map(str, info["unexpected_keys"])):
         say(
             UNUSED_WEIGHTS,

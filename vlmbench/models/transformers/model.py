@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vlmbench.models.base import Pixels
 from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.towers.weights import huggingface_rules_sha256
 from vlmbench.models.transformers.family import EncoderFamily, Parts
+from vlmbench.models.transformers.feature_calls import PIXELS
 from vlmbench.models.transformers.identity import parts_identity
 from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
@@ -25,6 +27,19 @@ from vlmbench.remarks.codes import CASE_KEPT
 from vlmbench.rgb import as_rgb
 
 LEGACY_EOS = 2
+
+
+def processed(processor: Any, image: PIL.Image.Image, names: Sequence[str] = PIXELS, **changes: Any) -> Pixels:
+    """Apply an image processor to one image of any mode: a tensor, or several named ones.
+
+    Args:
+        names: the processor's outputs that the network takes.
+        changes: of the processor's settings.
+    """
+    # Some checkpoints leave the conversion to the caller. The library's conversion knows no value ranges, and no white
+    # background for transparent pixels.
+    batch = processor(images=as_rgb(image), return_tensors="pt", **changes)
+    return batch[names[0]][0] if len(names) == 1 else {name: batch[name][0] for name in names}
 
 
 class TransformersModel:
@@ -46,9 +61,9 @@ class TransformersModel:
         self.network = network
         self.towers = network.get_submodule(family.towers)
         bias = getattr(self.towers, "logit_bias", None)
-        self.logit_scale = _logit_scale(self.towers)
+        self.logit_scale = family.logit_scale(self.towers)
         self.logit_bias = 0.0 if bias is None else float(bias.item())
-        self.max_length = family.context_length or int(network.config.text_config.max_position_embeddings)
+        self.max_length = family.length(network.config, tokenizer)
         self.lowercase = bool(card.options.get("lowercase", False))
         self._tokenizer = tokenizer
         self.processor = processor
@@ -73,8 +88,8 @@ class TransformersModel:
         }
         self.capabilities: Mapping[str, object] = {name: what for name, what in offered.items() if what is not None}
 
-    def preprocess(self, image: PIL.Image.Image) -> Tensor:
-        return self._pixels(image)
+    def preprocess(self, image: PIL.Image.Image) -> Pixels:
+        return processed(self.processor, image, self.family.pixel_names)
 
     def preprocess_whole(self, image: PIL.Image.Image) -> Tensor:
         """As :meth:`preprocess`, but the whole image is resized to the square, without a centre crop.
@@ -82,15 +97,10 @@ class TransformersModel:
         Detectors and segmenters use it, because boxes and masks belong to the whole image.
         """
         if not getattr(self.processor, "do_center_crop", False):
-            return self._pixels(image)
+            return cast(Tensor, processed(self.processor, image))
         crop = self.processor.to_dict()["crop_size"]
-        return self._pixels(image, do_center_crop=False, size={"height": crop["height"], "width": crop["width"]})
-
-    def _pixels(self, image: PIL.Image.Image, **changes: Any) -> Tensor:
-        # Some checkpoints leave the conversion to the caller. The library's conversion knows no value ranges, and no
-        # white background for transparent pixels.
-        batch = self.processor(images=as_rgb(image), return_tensors="pt", **changes)
-        return cast(Tensor, batch["pixel_values"][0])
+        size = {"height": crop["height"], "width": crop["width"]}
+        return cast(Tensor, processed(self.processor, image, do_center_crop=False, size=size))
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         return F.normalize(self.project_text(texts), dim=-1)
@@ -126,7 +136,7 @@ class TransformersModel:
 
     def project_ids(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         """Encode (N, L) ids, with their mask or None, to (N, D), not normalised."""
-        return _pooled(self.towers.get_text_features(input_ids=input_ids, attention_mask=attention_mask))
+        return self.family.text_features(self.towers, input_ids, attention_mask)
 
     def _tell_of_case(self) -> None:
         if not self.family.lowercase or self.lowercase:
@@ -143,8 +153,8 @@ class TransformersModel:
 class TransformersDualEncoder(TransformersModel):
     """A transformers dual encoder, a ``VisionLanguageModel``, with the capabilities of its heads."""
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        return F.normalize(_pooled(self.towers.get_image_features(pixel_values=pixels)), dim=-1)
+    def encode_image(self, pixels: Pixels) -> Tensor:
+        return F.normalize(self.family.image_features(self.towers, pixels), dim=-1)
 
 
 def encoder_model(family: EncoderFamily, parts: Parts) -> TransformersModel:
@@ -175,19 +185,3 @@ class CausalTextEncoder:
 
 def _reads_from_the_left(family: EncoderFamily, tokenizer: Any) -> bool:
     return family.text_end is not None and tokenizer.padding_side == "right"
-
-
-def _logit_scale(towers: Any) -> float:
-    """The factor of the logits: 1 / temperature for ALIGN, the exponential of ``logit_scale`` for the others."""
-    if hasattr(towers, "temperature"):
-        return 1.0 / float(towers.temperature.item())
-    return float(towers.logit_scale.exp().item())
-
-
-def _pooled(output: Any) -> Tensor:
-    """Take the features from the library's output: ``pooler_output`` since version 5, and the tensor itself before.
-
-    FLAVA projects every token, and its pooled token is the first (``FlavaForPreTraining.forward``).
-    """
-    features = cast(Tensor, output if isinstance(output, Tensor) else output.pooler_output)
-    return features[:, 0] if features.ndim == 3 else features

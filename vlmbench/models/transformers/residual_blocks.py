@@ -28,8 +28,9 @@ def image_blocks(towers: Any) -> list[ResidualBlock]:
 
 
 def _blocks(parts: Sequence[Any], layers: Sequence[Any], projection: Any) -> list[ResidualBlock]:
-    inner = [*parts, *layers, *(layer.self_attn for layer in layers)]
-    if any(not _is_the_librarys(part) for part in inner) or type(projection) is not nn.Linear:
+    if any(not _is_the_librarys(part) for part in (*parts, *layers)) or type(projection) is not nn.Linear:
+        return []
+    if any(not _is_the_librarys(layer.self_attn) for layer in layers):
         return []
     return [_block(layer) for layer in layers]
 

@@ -13,10 +13,10 @@ from vlmbench.data.base import Chosen, ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
-from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, SharedDatasets, TaskOptions, clip_protocol
+from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, SharedDatasets, TaskOptions
 from vlmbench.tasks.classification.adapted import AdaptedQuestion, needs_support
 from vlmbench.tasks.classification.halves import Halves
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
@@ -25,9 +25,9 @@ from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.classification.source import check_classes, source_prompts
 from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.subset import choose
-from vlmbench.transfer.base import FewShot, Reads
+from vlmbench.tasks.zero_shot import clips_protocol, lacks, zero_shot
+from vlmbench.transfer.base import Reads
 from vlmbench.transfer.inputs import READERS
-from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 from vlmbench.visuals.charts import check_charts
 
 
@@ -54,17 +54,17 @@ class ClassificationQuestion:
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
             "confidence": "softmax of logit_scale x cosine",
-            **clip_protocol(self.dataset),
+            **clips_protocol(model, self.dataset),
         }
 
     def unsupported(self, model: Model) -> str | None:
         """What the model lacks: encoders of images and texts."""
-        return lacks_encoders(model)
+        return lacks(model, self.dataset)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Make a classifier from the prompts, score each image for every class, and compute the metrics."""
-        classifier = ZERO_SHOT.fit(engine, FewShot(), self.prompts, {})
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
+        classifier, images = zero_shot(engine, self.dataset, self.indices, self.prompts)
+        with closing(images) as batches:  # ends its threads, also after an error
             scored = score(
                 batches,
                 classifier,
@@ -80,9 +80,7 @@ class ClassificationQuestion:
         return Outcome(
             metrics=metrics,
             per_class=per_class,
-            predictions=prediction_table(
-                scored, self.dataset, own_scale=scored.logit_scale != engine.encoders.logit_scale
-            ),
+            predictions=prediction_table(scored, self.dataset),
             contents=scored.contents,
             visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,
         )

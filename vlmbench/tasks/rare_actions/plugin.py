@@ -30,15 +30,14 @@ from vlmbench.metrics.rare_actions import (
     mean_weighted_average_precision,
     weighted_average_precision,
 )
-from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult, MetricValue
-from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, clip_protocol, metric_value
+from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, metric_value
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.columns import strings
 from vlmbench.tasks.subset import choose
-from vlmbench.transfer.base import FewShot
-from vlmbench.transfer.methods.zero_shot import METHOD
+from vlmbench.tasks.zero_shot import clips_protocol, lacks, zero_shot
 
 METRICS = ("mwap", "msap")
 _RANDOM_RANKINGS = 20
@@ -69,16 +68,16 @@ class RareActionsQuestion:
             "main_metric": self.card.main_metric,
             "samplings": SAMPLINGS,
             "annotations_sha256": sha256(text.encode()).hexdigest(),
-            **clip_protocol(self.dataset),
+            **clips_protocol(model, self.dataset),
         }
 
     def unsupported(self, model: Model) -> str | None:
-        return lacks_encoders(model)
+        return lacks(model, self.dataset)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the prompts and the clips, score each clip for every action, and compute the metrics."""
-        classifier = METHOD.fit(engine, FewShot(), self.prompts, {})
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
+        classifier, images = zero_shot(engine, self.dataset, self.indices, self.prompts)
+        with closing(images) as batches:  # ends its threads, also after an error
             scored = score(
                 batches,
                 classifier,

@@ -27,6 +27,7 @@ from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reade
 from vlmbench.testing.checks.tunable import check_tunable, check_tunable_image
 from vlmbench.testing.checks.unchanged import changed as changed_settings
 from vlmbench.testing.checks.unchanged import hashes_of, process_state
+from vlmbench.testing.checks.whole_clips import check_clip_encoder
 from vlmbench.testing.conformance import Conformance, Inspection
 from vlmbench.wording import counted, listed
 
@@ -45,6 +46,7 @@ _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.DenseEncoder: check_dense,
     protocols.Detector: check_detector,
     protocols.Segmenter: check_segmenter,
+    protocols.ClipEncoder: check_clip_encoder,
 }
 _CHECKS = {**_OF_ENCODERS, **_OF_ANY}
 
