@@ -9,23 +9,25 @@ from functools import partial
 from typing import Any
 
 from vlmbench.cards import Role, TaskCard
-from vlmbench.data.base import Chosen, ImageDataset, TargetKind
+from vlmbench.data.base import Chosen, ImageDataset, TargetKind, frames_per_sample
 from vlmbench.data.labels import check_targets
 from vlmbench.errors import LabelError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.models.base import Model
+from vlmbench.models.multi_vector import lacks_similarity, multi_vector, similarity_fields
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
 from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, SharedDatasets, TaskOptions, clip_protocol
 from vlmbench.tasks.classification.adapted import AdaptedQuestion, needs_support
 from vlmbench.tasks.classification.halves import Halves
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
+from vlmbench.tasks.classification.multi_vector import multi_vector_classifier
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.classification.source import check_classes, source_prompts
 from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.subset import choose
-from vlmbench.transfer.base import FewShot, Reads
+from vlmbench.transfer.base import Classifier, FewShot, Reads
 from vlmbench.transfer.inputs import READERS
 from vlmbench.transfer.methods.zero_shot import METHOD as ZERO_SHOT
 from vlmbench.visuals.charts import check_charts
@@ -48,23 +50,29 @@ class ClassificationQuestion:
         return self.prompts.sha256
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
+        several = multi_vector(model)
         return {
             **self.prompts.protocol,
             "multi_label": self.card.multi_label,
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
-            "confidence": "softmax of logit_scale x cosine",
+            "confidence": f"softmax of logit_scale x {'similarity' if several else 'cosine'}",
             **clip_protocol(self.dataset),
+            **({**similarity_fields(several), "ensemble": several.ensemble} if several else {}),
         }
 
     def unsupported(self, model: Model) -> str | None:
         """What the model lacks: encoders of images and texts."""
-        return lacks_encoders(model)
+        return lacks_similarity(model, frames_per_sample(self.dataset))
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Make a classifier from the prompts, score each image for every class, and compute the metrics."""
-        classifier = ZERO_SHOT.fit(engine, FewShot(), self.prompts, {})
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
+        classifier: Classifier
+        if several := multi_vector(engine.model):
+            classifier, stream = multi_vector_classifier(engine, self.prompts), engine.image_vectors
+        else:
+            classifier, stream = ZERO_SHOT.fit(engine, FewShot(), self.prompts, {}), engine.images
+        with closing(stream(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
             scored = score(
                 batches,
                 classifier,
@@ -81,7 +89,9 @@ class ClassificationQuestion:
             metrics=metrics,
             per_class=per_class,
             predictions=prediction_table(
-                scored, self.dataset, own_scale=scored.logit_scale != engine.encoders.logit_scale
+                scored,
+                self.dataset,
+                own_scale=scored.logit_scale != (several or engine.encoders).logit_scale,
             ),
             contents=scored.contents,
             visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,
