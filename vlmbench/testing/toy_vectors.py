@@ -26,7 +26,7 @@ class ToyVectors:
     """A model with the capability :class:`~vlmbench.models.multi_vector.MultiVectorEncoder`, and no other.
 
     An image becomes 2 x 2 mean colours, and each a vector. A text becomes its first words, and each a vector of its
-    letters; the rest is padding. If the similarity takes one vector of a text, this is of all its letters.
+    letters and its place; the rest is padding. If the similarity takes one vector of a text, it is that of all letters.
 
     Attributes:
         seed: the seed of the two matrices. Models with different seeds have different features and identities.
@@ -82,4 +82,5 @@ class ToyVectors:
             for place, word in enumerate(words if self.text_vectors > 1 else [" ".join(words)]):
                 letters = torch.tensor(list(word.encode(errors="surrogateescape"))) % _LETTERS
                 counts[row, place] = torch.bincount(letters, minlength=_LETTERS)
+                counts[row, place, place] += 1  # so that texts of the same words in another order differ
         return F.normalize(counts.to(self.device) @ self.text_weight.to(self.device), dim=-1)

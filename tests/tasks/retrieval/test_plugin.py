@@ -22,8 +22,8 @@ from vlmbench.data.open import open_dataset
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics
-from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.both_ways import both_ways
+from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.plugin import PLUGIN
 from vlmbench.tasks.retrieval.ranks import rank
 from vlmbench.testing.toy_models import ToyModel

@@ -85,6 +85,8 @@ def load(card: ModelCard, options: LoadOptions) -> Model:
                 hint=f"It knows {listed(list(families()))}.{in_open_clip(spec, offline=options.offline)}",
             )
         _check_family_options(card, family)
+        if family.saved_as_network:
+            _refuse_saved_as_other(spec, config, family)
         if isinstance(family, EncoderFamily):
             family = without_heads(family, config.architectures)
         architecture = getattr(transformers, family.network)
@@ -156,6 +158,16 @@ def _weights(
     refuse_adapter_weights(spec, list(info["unexpected_keys"]))
     refuse_incomplete(spec, info)
     return network, info
+
+
+def _refuse_saved_as_other(spec: str, config: Any, family: Family) -> None:
+    """Refuse a checkpoint of another class of the library, before its weights are read."""
+    saved = list(config.architectures or ())
+    if saved and family.network not in saved:
+        raise ModelError(
+            f"{spec}: it was saved as {listed(saved)}, which lacks the projections of images and texts into one space",
+            hint=f"Name a checkpoint that was saved as {family.network}.",
+        )
 
 
 def _check_family_options(card: ModelCard, family: Family) -> None:

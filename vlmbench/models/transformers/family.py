@@ -46,12 +46,14 @@ class Family:
     Attributes:
         model: makes the model from the family and the loaded parts.
         network: the transformers class with the family's heads.
+        saved_as_network: whether only checkpoints that were saved as ``network`` have the weights that the model needs.
         any_image_size: whether its image tower takes images of any size. If not, the processor must have the network's.
         options: the options of a model card that only some families have, such as ``top_k``.
     """
 
     model: Callable[[Any, Parts], Model]
     network: str = "AutoModel"
+    saved_as_network: bool = False
     any_image_size: bool = False
     options: frozenset[str] = frozenset()
 
