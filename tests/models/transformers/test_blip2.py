@@ -11,9 +11,10 @@ import pytest
 import torch
 from said import sentences
 
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, UsageError
 from vlmbench.features.vectors.similarity import similarities
 from vlmbench.models.base import Model, TokenReader, capability, lacks_encoders
+from vlmbench.models.memory.given import as_model
 from vlmbench.models.multi_vector import MultiVectorEncoder, multi_vector
 from vlmbench.testing import check_model
 
@@ -166,3 +167,17 @@ def test_another_weight_is_another_identity(folder: Path, model: Model, tmp_path
     transformers.AutoImageProcessor.from_pretrained(folder).save_pretrained(tmp_path)
     assert open_folder(tmp_path).identity.weights_sha256 != model.identity.weights_sha256
     assert not sentences(lambda: open_folder(tmp_path))
+
+
+def test_a_module_in_memory_is_the_same_model(folder: Path, model: Model) -> None:
+    network = transformers.Blip2ForImageTextRetrieval.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    images = transformers.AutoImageProcessor.from_pretrained(folder)
+    given = as_model(network, images, tokenizer, name="mine", identity="hash")
+    made = given.load()
+    assert made.identity.weights_sha256 == model.identity.weights_sha256
+    assert multi_vector(made) is not None
+    with torch.inference_mode():
+        assert torch.equal(encoder_of(made).encode_text_vectors(TEXTS), encoder_of(model).encode_text_vectors(TEXTS))
+    with pytest.raises(UsageError, match="has no method encode_image"):
+        as_model(network, lambda image: image, lambda texts: texts, name="mine")

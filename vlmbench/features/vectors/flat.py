@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import PIL.Image
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -70,7 +69,7 @@ def separate(rows: Tensor, vectors: int, names: Sequence[str]) -> Tensor:
     Raises:
         ModelError: a vector is far from unit length.
     """
-    apart = rows.unflatten(1, (vectors, -1))
+    apart = rows.reshape(len(rows), vectors, rows.shape[1] // vectors)
     lengths = apart.norm(dim=2)
     present = lengths != 0
     lengths = lengths * present.sum(dim=1, keepdim=True).sqrt()
@@ -93,4 +92,4 @@ def padding_of(vectors: Tensor) -> Tensor | None:
 
 def root_mean_square(vectors: Tensor) -> Tensor:
     """(N, 1, 1) the root mean square of the lengths of N items' vectors, (N, K, D)."""
-    return torch.linalg.vector_norm(vectors, dim=(1, 2), keepdim=True) / vectors.shape[1] ** 0.5
+    return vectors.square().sum(dim=(1, 2), keepdim=True).sqrt() / vectors.shape[1] ** 0.5

@@ -37,6 +37,8 @@ def recognised(parts: Parts) -> MakeModel:
         return _open_clip(parts)
     if plain and hasattr(parts.module, "get_image_features") and hasattr(parts.module, "get_text_features"):
         return _transformers(parts)
+    if plain and (make := _with_heads(parts)) is not None:
+        return make
     image = parts.encode_image or getattr(parts.module, "encode_image", None)
     text = parts.encode_text or getattr(parts.module, "encode_text", None)
     if image is None or text is None:
@@ -119,6 +121,26 @@ def _transformers(parts: Parts) -> MakeModel:
     return make
 
 
+def _with_heads(parts: Parts) -> MakeModel | None:
+    """The model that the transformers adapter would make of a network without plain encoders, such as BLIP-2's.
+
+    None if the module is of no such family, or its tokenizer and image processor are not the library's.
+    """
+    network: Any = parts.module
+    kind = getattr(getattr(network, "config", None), "model_type", None)
+    if not isinstance(kind, str) or "transformers" not in sys.modules:
+        return None
+    from vlmbench.models.transformers.families import family_of
+
+    family = family_of(kind)
+    if family is None or isinstance(family, EncoderFamily) or type(network).__name__ != family.network:
+        return None
+    whole = Tokenize(parts.tokenizer).is_library and Prepare(parts.transform).is_processor
+    if not whole or parts.logit_scale is not None or weights_dtype(network) is not torch.float32:
+        return None
+    return lambda card: family.model(family, _loaded(card, parts))
+
+
 def _texts_of(family: EncoderFamily, network: Any) -> LibraryTexts:
     length = family.context_length or int(network.config.text_config.max_position_embeddings)
     masked = ("attention_mask",) if family.attention_mask else ()
@@ -126,18 +148,19 @@ def _texts_of(family: EncoderFamily, network: Any) -> LibraryTexts:
 
 
 def _adapted(card: ModelCard, parts: Parts, family: EncoderFamily) -> Any:
-    """The model that the transformers adapter would make."""
+    """The dual encoder that the transformers adapter would make."""
     from vlmbench.models.transformers.model import TransformersDualEncoder
 
+    return TransformersDualEncoder(family, _loaded(card, parts))
+
+
+def _loaded(card: ModelCard, parts: Parts) -> LoadedParts:
     network: Any = parts.module
-    return TransformersDualEncoder(
-        family,
-        LoadedParts(
-            card=card,
-            spec="",
-            network=network,
-            tokenizer=parts.tokenizer,
-            processor=parts.transform,
-            device=module_device(network),
-        ),
+    return LoadedParts(
+        card=card,
+        spec="",
+        network=network,
+        tokenizer=parts.tokenizer,
+        processor=parts.transform,
+        device=module_device(network),
     )
