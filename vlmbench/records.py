@@ -57,11 +57,12 @@ class ModelInfo(Part):
     capabilities: list[str]
     """What the model can do besides encoding whole images and texts, such as "DenseEncoder"."""
     embedding_dim: Count | None = None
-    """The length of an embedding. It is None for a model that is no dual encoder, such as a detector."""
+    """The length of an embedding, or of each of several vectors. It is None for a model that has none of whole images
+    and texts, such as a detector."""
     logit_scale: float | None = None
-    """The factor by which cosines are multiplied to give logits; None as for ``embedding_dim``."""
+    """The factor by which cosines, or similarities, are multiplied to give logits; None as for ``embedding_dim``."""
     logit_bias: float | None = None
-    """The number that is added to logits; None as for ``embedding_dim``."""
+    """The number that is added to logits. It is None for a model that is no dual encoder."""
     revision: str | None = None
     """The commit of the hub repository from which the weights were downloaded."""
 

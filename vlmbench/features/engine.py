@@ -6,18 +6,18 @@ Runs make one for each loaded model.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import PIL.Image
 import torch
 from torch import Tensor
 
-from vlmbench.data.base import ImageDataset
+from vlmbench.data.base import ImageDataset, frames_per_sample
 from vlmbench.data.shown import AnnotatedSize
-from vlmbench.errors import UsageError
+from vlmbench.errors import UnsupportedError, UsageError
 from vlmbench.features.batches import halving
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageBatch, ImageTally
@@ -30,12 +30,23 @@ from vlmbench.features.images.whole_clips import encode_clips
 from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
-from vlmbench.features.run_cache import RunCache
+from vlmbench.features.run_cache import Encoder, RunCache
 from vlmbench.features.settings import EngineSettings
 from vlmbench.features.texts.cut import Called, cut_texts, tell_of_cut
 from vlmbench.features.texts.encode import encode_texts
 from vlmbench.features.texts.same import TOLERANCES, groups_of_equals, groups_of_same_tokens, tell_of_indistinct
-from vlmbench.models.base import ClipEncoder, Model, TokenReader, VisionLanguageModel, capability, dual_encoder
+from vlmbench.features.vectors.flat import FlatVectors, separate
+from vlmbench.features.vectors.texts import TextVectors, encode_text_vectors
+from vlmbench.models.base import (
+    ClipEncoder,
+    Model,
+    TokenReader,
+    VisionLanguageModel,
+    capability,
+    dual_encoder,
+    lacks_encoders,
+)
+from vlmbench.models.multi_vector import MultiVectorEncoder, multi_vector
 from vlmbench.records import CacheUse
 
 T = TypeVar("T")
@@ -106,26 +117,59 @@ class FeatureEngine:
         """
         return dual_encoder(self.model)
 
-    def _space(self, encoder: Literal["image", "text"]) -> FeatureSpace | None:
-        return self.spaces.of(self.encoders, encoder) if self.spaces else None
+    @cached_property
+    def multi_vector(self) -> MultiVectorEncoder:
+        """The model's encoders of several vectors, if it is to be asked with them.
+
+        Raises:
+            UnsupportedError: it is a dual encoder, or has no such encoders.
+        """
+        if (found := multi_vector(self.model)) is None:
+            reason = lacks_encoders(self.model) or "it is a dual encoder: ask it for features"
+            raise UnsupportedError(f"{self.model.card.name}: {reason}")
+        return found
+
+    def _space(self, encoder: Encoder, width: int | None = None) -> FeatureSpace | None:
+        return self.spaces.of(self.model, encoder, width) if self.spaces else None
 
     def texts(self, texts: Sequence[str], *, called: Called = "text") -> Tensor:
         """Encode N texts to (N, D) float32 on the CPU, unit length, with :func:`.texts.encode.encode_texts`."""
-        space = self._space("text")
+        encoders, space = self.encoders, self._space("text")
         with self.timed("text"):
             features, use = encode_texts(
-                self.encoders,
+                encoders,
                 texts,
                 precision=self.settings.precision,
                 space=space,
                 progress=self.progress,
                 called=called,
             )
+        self._count(use)
+        return features
+
+    def text_vectors(self, texts: Sequence[str], *, called: Called = "text") -> TextVectors:
+        """Encode N texts to L vectors each, with :func:`.vectors.texts.encode_text_vectors`."""
+        encoder = self.multi_vector
+        model = FlatVectors(self.model, encoder, "text")
+        space = self._space("text vectors", model.embedding_dim)
+        with self.timed("text"):
+            encoded, use = encode_text_vectors(
+                model,
+                texts,
+                encoder.text_vectors,
+                precision=self.settings.precision,
+                space=space,
+                progress=self.progress,
+                called=called,
+            )
+        self._count(use)
+        return encoded
+
+    def _count(self, use: CacheUse) -> None:
         self.text_use = CacheUse(
             text_hits=self.text_use.text_hits + use.text_hits,
             text_misses=self.text_use.text_misses + use.text_misses,
         )
-        return features
 
     def tell_of_same_classes(self, features: Tensor, names: Sequence[str], owners: Sequence[int] | None = None) -> None:
         """Remark on classes whose features, (C, D) on the CPU, differ only by rounding; see :mod:`.texts.same`."""
@@ -149,10 +193,10 @@ class FeatureEngine:
 
     def images(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
         """Encode the chosen samples in batches; see :func:`~vlmbench.features.images.stream.encode_images`."""
-        space = self._space("image")
+        encoders, space = self.encoders, self._space("image")
         with self.timed("images"):
             yield from encode_images(
-                self.encoders, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
+                encoders, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
             )
 
     def clips(
@@ -163,6 +207,25 @@ class FeatureEngine:
             yield from encode_clips(
                 encoder, self.device, dataset, indices, self.settings, progress=self.progress, tally=self.tally
             )
+
+    def image_vectors(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[ImageBatch, None, None]:
+        """Encode the chosen samples to K vectors each: as :meth:`images`, but features are (B, K, D)."""
+        encoder = self.multi_vector
+        if frames_per_sample(dataset) > 1:
+            raise UnsupportedError("a clip of several frames has no vectors of one image")
+        model = FlatVectors(self.model, encoder, "image")
+        space = self._space("image vectors", model.embedding_dim)
+        with (
+            self.timed("images"),
+            closing(
+                encode_images(
+                    model, dataset, indices, self.settings, space=space, progress=self.progress, tally=self.tally
+                )
+            ) as batches,
+        ):
+            for batch in batches:
+                names = [dataset.samples[index].id for index in batch.indices]
+                yield replace(batch, features=separate(batch.features, encoder.image_vectors, names))
 
     def prepared(self, dataset: ImageDataset, indices: Sequence[int]) -> Generator[Ready, None, None]:
         """The chosen samples after the model's transform; see :func:`.images.prepared.prepared_images`."""

@@ -5,7 +5,7 @@ The processes of a run have one each, and the engine reads and writes it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from vlmbench.features.cache.files import evict, features_folder, limit_bytes
 from vlmbench.features.cache.key import feature_space
@@ -13,8 +13,11 @@ from vlmbench.features.cache.lock import SpaceLock
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.precision import Precision
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model
 from vlmbench.records import CacheUse
+
+Encoder: TypeAlias = Literal["image", "text", "image vectors", "text vectors"]
+"""An encoder of a model, by what it encodes, and whether it gives one vector or several."""
 
 
 class RunCache:
@@ -30,27 +33,33 @@ class RunCache:
         self._limit = limit_bytes()
         self._use_cache = use_cache
         self._precision = precision
-        self._model: VisionLanguageModel | None = None
+        self._model: Model | None = None
         self._open: dict[str, FeatureSpace] = {}
         self._held: list[SpaceLock] = []
 
-    def of(self, model: VisionLanguageModel, encoder: Literal["image", "text"]) -> FeatureSpace | None:
-        """The cache space of one of the model's encoders; None without a cache, or for a model without an identity."""
+    def of(self, model: Model, encoder: Encoder, width: int | None = None) -> FeatureSpace | None:
+        """The cache space of one of the model's encoders; None without a cache, or for a model without an identity.
+
+        Args:
+            width: the number of values that the encoder gives an image or a text; None: those of a dual encoder.
+        """
         if not self._use_cache or not model.identity.answers_again:
             return None
         if self._model is not model:
             self.close_model()
             self._model = model
         if encoder not in self._open:
-            description = feature_space(model, encoder, self._precision)
-            self._open[encoder] = FeatureSpace(features_folder(), description, model.embedding_dim, limit=self._limit)
+            description = feature_space(model, encoder, self._precision, width)
+            self._open[encoder] = FeatureSpace(
+                features_folder(), description, description["embedding_dim"], limit=self._limit
+            )
         return self._open[encoder]
 
     def count(self, tally: ImageTally, texts: CacheUse, text_seconds: float) -> None:
         """Add a pair's encoded items and cache hits to the counts that ``vlmbench cache info`` shows."""
-        if space := self._open.get("image"):
+        if space := self._open.get("image") or self._open.get("image vectors"):
             space.count(encoded=tally.encoded, seconds=tally.forward_seconds, hits=tally.hits)
-        if space := self._open.get("text"):
+        if space := self._open.get("text") or self._open.get("text vectors"):
             space.count(encoded=texts.text_misses, seconds=text_seconds, hits=texts.text_hits)
 
     def close_model(self) -> None:

@@ -18,6 +18,9 @@ ALLOWABLE: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not 
 """The values of --allow. Missing records and missing answers cannot be allowed: then there is nothing to compare."""
 _OF_METRICS = frozenset({"metrics", "main_metric"})
 """Fields of a protocol that describe the measurement, not the question."""
+_SIMILARITY = "similarity"
+_OF_SEVERAL_VECTORS = frozenset({_SIMILARITY, "image_vectors", "text_vectors", "ensemble", "confidence"})
+"""Fields that say how a model with several vectors an image compares. Other models have only the last."""
 _SCALE = "logit_scale"
 _IMAGE_IDS, _PROPOSALS = "image_ids_sha256", "proposals_sha256"
 _TRANSFORM, _TOKENIZER, _PRECISION = "image transform", "tokenizer", "precision"
@@ -132,11 +135,14 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
 def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields of the protocols that must be equal.
 
-    The scale belongs to the model, unless a user set it. Names of images matter only if proposals are matched by them.
+    The scale belongs to the model, unless a user set it, and so does a similarity of several vectors. Names of images
+    matter only if proposals are matched by them.
     """
     left_out = _OF_METRICS
     if not any(_SCALE in record.run.settings for record in (baseline, candidate)):
         left_out = left_out | {_SCALE}
+    if any(_SIMILARITY in record.task.protocol for record in (baseline, candidate)):
+        left_out = left_out | _OF_SEVERAL_VECTORS
     if not any(_PROPOSALS in record.task.protocol for record in (baseline, candidate)):
         left_out = left_out | {_IMAGE_IDS}
 

@@ -120,6 +120,7 @@ _INSTEAD: Mapping[str, str] = {
     "InstanceSegmenter": "for the mask of each object (-t demo-instances)",
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
     "ClipEncoder": "for the class of clips of several frames (-t frames:DIR, with options: {frames: N} in a card)",
+    "MultiVectorEncoder": "for zero-shot classification and retrieval (-t demo-scenes, -t demo-retrieval)",
 }
 """What a model without encoders can do, by its capability."""
 _OF_ENCODERS = frozenset(
@@ -137,10 +138,10 @@ def lacks_encoders(model: Model) -> str | None:
     others = [name for name in model.capabilities if name not in _OF_ENCODERS]
     able = [_INSTEAD.get(name, f"for tasks that need {name}") for name in others]
     instead = f". This model can be used {listed(able)}" if able else ""
-    return (
-        f"it does not map whole images and texts into one space (it lacks {listed(named)}). "
-        f"The task needs a dual encoder, such as -m demo-clip{instead}"
-    )
+    lacking = f"it does not map whole images and texts into one space (it lacks {listed(named)})"
+    if "MultiVectorEncoder" in model.capabilities:
+        lacking = "it gives an image several vectors, and not one"
+    return f"{lacking}. The task needs a dual encoder, such as -m demo-clip{instead}"
 
 
 def dual_encoder(model: Model) -> VisionLanguageModel:

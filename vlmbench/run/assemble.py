@@ -12,6 +12,7 @@ from vlmbench.data.base import READING_RULES, ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
+from vlmbench.models.multi_vector import multi_vector
 from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import CHOICES
@@ -113,6 +114,7 @@ def _dataset_info(
 
 def _model_info(model: Model) -> ModelInfo:
     card, identity = model.card, model.identity
+    encoders = multi_vector(model) or model
     return ModelInfo(
         name=card.name,
         adapter=card.adapter,
@@ -125,8 +127,8 @@ def _model_info(model: Model) -> ModelInfo:
         tokenizer=identity.tokenizer,
         libraries=dict(identity.libraries),
         capabilities=sorted(model.capabilities),
-        embedding_dim=getattr(model, "embedding_dim", None),
-        logit_scale=getattr(model, "logit_scale", None),
+        embedding_dim=getattr(encoders, "embedding_dim", None),
+        logit_scale=getattr(encoders, "logit_scale", None),
         logit_bias=getattr(model, "logit_bias", None),
         revision=identity.revision,
     )

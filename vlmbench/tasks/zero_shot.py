@@ -1,4 +1,4 @@
-"""Asks a model with the prompts of the classes alone: images and averaged frames, or clips as a whole.
+"""Asks a model with the prompts of the classes alone: with one feature or several vectors an image, or with clips.
 
 Classification and rare actions use it.
 """
@@ -17,8 +17,10 @@ from vlmbench.features.batches import rows_of
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
 from vlmbench.models.base import ClipEncoder, Model, capability, lacks_encoders
+from vlmbench.models.multi_vector import lacks_similarity, multi_vector, similarity_fields
 from vlmbench.prompts import PromptSet
 from vlmbench.tasks.base import clip_protocol
+from vlmbench.tasks.several_vectors import multi_vector_classifier
 from vlmbench.transfer.base import Classifier, FewShot
 from vlmbench.transfer.methods.zero_shot import METHOD
 
@@ -52,6 +54,8 @@ def zero_shot(
     engine: FeatureEngine, dataset: ImageDataset, indices: Sequence[int], prompts: PromptSet
 ) -> tuple[Classifier, Generator[ImageBatch, None, None]]:
     """The classifier of the prompts, and the chosen samples as it takes them."""
+    if multi_vector(engine.model):
+        return multi_vector_classifier(engine, prompts), engine.image_vectors(dataset, indices)
     encoder = _clip_encoder(engine.model, dataset)
     if encoder is None:
         return METHOD.fit(engine, FewShot(), prompts, {}), engine.images(dataset, indices)
@@ -65,10 +69,10 @@ def zero_shot(
 
 def lacks(model: Model, dataset: ImageDataset) -> str | None:
     """Why the model cannot be asked with prompts alone, and what would help; None if it can be asked."""
-    reason, encoder = lacks_encoders(model), capability(model, ClipEncoder)
-    if reason is None or encoder is None or frames_per_sample(dataset) == 1:
+    frames, encoder = frames_per_sample(dataset), capability(model, ClipEncoder)
+    reason = lacks_similarity(model, frames)
+    if reason is None or encoder is None or frames == 1:
         return reason
-    frames = frames_per_sample(dataset)
     if frames != encoder.frames_per_clip:
         return (
             f"it takes clips of {encoder.frames_per_clip} frames, and the data gives {frames}. "
@@ -77,10 +81,17 @@ def lacks(model: Model, dataset: ImageDataset) -> str | None:
     return None
 
 
-def clips_protocol(model: Model, dataset: ImageDataset) -> dict[str, Any]:
-    """The protocol fields of questions about clips. Empty for images."""
+def comparison_fields(model: Model, dataset: ImageDataset) -> dict[str, Any]:
+    """The protocol fields about clips and about several vectors. They are empty for images and one feature an image."""
     whole = {"clips": "encoded as a whole"} if _clip_encoder(model, dataset) is not None else {}
-    return {**clip_protocol(dataset), **whole}
+    several = multi_vector(model)
+    vectors = {**similarity_fields(several), "ensemble": several.ensemble} if several else {}
+    return {**clip_protocol(dataset), **whole, **vectors}
+
+
+def compared_by(model: Model) -> str:
+    """What a logit is a multiple of."""
+    return "similarity" if multi_vector(model) else "cosine"
 
 
 def _clip_encoder(model: Model, dataset: ImageDataset) -> ClipEncoder | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vlmbench.testing.toy_parts import ToyDetector, ToyPatches, ToySegmenter
     from vlmbench.testing.toy_records import make_failure, make_record
     from vlmbench.testing.toy_tokens import ToyTokens
+    from vlmbench.testing.toy_vectors import ToyVectors
 
 _LAZY = {
     **dict.fromkeys(("Broken", "Conformance", "ConformanceError"), "conformance"),
@@ -45,6 +46,7 @@ _LAZY = {
     **dict.fromkeys(("ToyModel", "toy_model"), "toy_models"),
     **dict.fromkeys(("ToyDetector", "ToyPatches", "ToySegmenter"), "toy_parts"),
     "ToyTokens": "toy_tokens",
+    "ToyVectors": "toy_vectors",
     **dict.fromkeys(("make_failure", "make_record"), "toy_records"),
 }
 
@@ -61,6 +63,7 @@ __all__ = [
     "ToyPatches",
     "ToySegmenter",
     "ToyTokens",
+    "ToyVectors",
     "check_executor",
     "check_model",
     "check_report_table",

@@ -22,8 +22,9 @@ from vlmbench.data.open import open_dataset
 from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.tasks.base import Outcome, TaskOptions, check_known_metrics
+from vlmbench.tasks.retrieval.both_ways import both_ways
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
-from vlmbench.tasks.retrieval.plugin import PLUGIN, _both_ways
+from vlmbench.tasks.retrieval.plugin import PLUGIN
 from vlmbench.tasks.retrieval.ranks import rank
 from vlmbench.testing.toy_models import ToyModel
 
@@ -55,7 +56,7 @@ def test_ranks_are_those_of_a_literal_sort_whatever_the_block(seed: int, counts:
     with pytest.MonkeyPatch.context() as patch:
         for block in (1, 3 * len(captions), 2**24):
             patch.setattr(ranks_module, "BLOCK_SCORES", block)
-            by_image, by_caption = _both_ways(images, texts, names, captions, spans.tolist(), "cpu")
+            by_image, by_caption = both_ways(images, texts, names, captions, spans.tolist(), "cpu")
             assert by_image.ranks.tolist() == literal_ranks(scores, own)
             for position, place in enumerate(by_caption.ranks):
                 row = (texts[position] @ images.T).numpy()
@@ -71,7 +72,7 @@ def test_recall_is_clip_benchmarks_on_scores_without_ties() -> None:
     images, texts = unit(len(counts), 1, 16), unit(int(spans[-1]), 2, 16)
     owner = torch.tensor(np.repeat(np.arange(len(counts)), counts))
     names = [str(image) for image in range(len(counts))]
-    by_image, by_caption = _both_ways(images, texts, names, [str(i) for i in range(len(texts))], spans.tolist(), "cpu")
+    by_image, by_caption = both_ways(images, texts, names, [str(i) for i in range(len(texts))], spans.tolist(), "cpu")
     found = Found(by_image.ranks, by_caption.ranks, owner.numpy())
     values = metric_values(list(MEASURES), found, 0)
     scores = texts @ images.T
@@ -95,7 +96,7 @@ def test_copies_of_an_image_count_against_the_model_whatever_the_batch() -> None
     """Their features may differ in the last bit; their content does not."""
     images = unit(10, 1)[[*range(10), *range(10)]] * (1 + 1e-7 * torch.randn(20, 1))
     contents, captions = [str(image % 10) for image in range(20)], [f"caption {image}" for image in range(20)]
-    _, by_caption = _both_ways(images, unit(20, 2), contents, captions, list(range(21)), "cpu")
+    _, by_caption = both_ways(images, unit(20, 2), contents, captions, list(range(21)), "cpu")
     assert by_caption.ranks.min() == 2, "the copy of a caption's image is never below it"
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from vlmbench._version import __version__
-from vlmbench.models.base import VisionLanguageModel
+from vlmbench.models.base import Model, VisionLanguageModel
 
 PACKAGE = Path(__file__).parents[2]
 FEATURE_CODE: tuple[str, ...] = (
@@ -34,11 +34,15 @@ A test follows the imports of these files and fails if a file on the way is miss
 _ID_LENGTH = 16
 
 
-def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> dict[str, Any]:
+def feature_space(model: Model, encoder: str, precision: str, width: int | None = None) -> dict[str, Any]:
     """Collect everything that can change a feature, as the cache's key.
 
     The code that makes features is part of the key, because a checkout can change without a new version number. For an
     adapter from another package, the code is the adapter's file or the folder of its package.
+
+    Args:
+        encoder: its name; those of images begin with "image".
+        width: the number of values that it gives an image or a text; None: those of a dual encoder.
     """
     identity, card = model.identity, model.card
     return {
@@ -47,9 +51,9 @@ def feature_space(model: VisionLanguageModel, encoder: str, precision: str) -> d
         "adapter": [card.adapter, card.spec, card.options, _adapter_code(type(model))],
         "weights": identity.weights_sha256,
         "architecture": identity.architecture,
-        "input": identity.preprocess if encoder == "image" else identity.tokenizer,
+        "input": identity.preprocess if encoder.startswith("image") else identity.tokenizer,
         "precision": precision,
-        "embedding_dim": model.embedding_dim,
+        "embedding_dim": width or cast(VisionLanguageModel, model).embedding_dim,
         "device": torch.device(model.device).type,
         "libraries": {**dict(identity.libraries), "vlmbench": __version__},
         "code": code_sha256(PACKAGE),

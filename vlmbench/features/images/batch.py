@@ -22,7 +22,7 @@ class ImageBatch:
 
     Attributes:
         indices: the B samples.
-        features: (B, D) float32, unit length, on the CPU.
+        features: (B, D) float32, unit length, on the CPU; (B, K, D) of models with several vectors an image.
         contents: the hex content hash of each sample, see :func:`~vlmbench.data.base.content_sha256`.
     """
 

@@ -54,6 +54,31 @@ def encode_texts(
     """
     distinct = list(dict.fromkeys(texts))
     row_of = {text: row for row, text in enumerate(distinct)}
+    features, notes, use = encode_distinct(
+        model, distinct, precision=precision, space=space, progress=progress, batch_size=batch_size
+    )
+    tell_of_cut(
+        notes,
+        texts,
+        called,
+        lambda some: groups_of_equals(features[[row_of[text] for text in some]], TOLERANCES[precision]),
+    )
+    return features[[row_of[text] for text in texts]], use
+
+
+def encode_distinct(
+    model: VisionLanguageModel,
+    distinct: Sequence[str],
+    *,
+    precision: Precision,
+    space: FeatureSpace | None,
+    progress: Progress,
+    batch_size: int = BATCH,
+) -> tuple[Tensor, dict[str, str], CacheUse]:
+    """As :func:`encode_texts`, for texts that all differ, and without the remark.
+
+    Also returns the notes on the texts that are cut, for :func:`~vlmbench.features.texts.cut.tell_of_cut`.
+    """
     features = torch.empty(len(distinct), model.embedding_dim)
     keys = [content_key(text.encode()) for text in distinct] if space else []
     known = space.get_many(keys) if space else {}
@@ -77,14 +102,7 @@ def encode_texts(
                 kept = {keys[row]: cut[distinct[row]] for row in rows if distinct[row] in cut}
                 space.put([keys[row] for row in rows], np.asarray(features[rows]), kept)
             progress.advance(len(rows))
-    tell_of_cut(
-        notes,
-        texts,
-        called,
-        lambda some: groups_of_equals(features[[row_of[text] for text in some]], TOLERANCES[precision]),
-    )
-    use = CacheUse(text_hits=len(distinct) - len(missing), text_misses=len(missing))
-    return features[[row_of[text] for text in texts]], use
+    return features, notes, CacheUse(text_hits=len(distinct) - len(missing), text_misses=len(missing))
 
 
 Batches = Iterator[tuple[Sequence[int], Tensor]]

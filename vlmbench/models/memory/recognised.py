@@ -39,6 +39,8 @@ def recognised(parts: Parts) -> MakeModel:
         return _open_clip(parts)
     if plain and _is_transformers(parts.module):
         return _transformers(parts)
+    if plain and (make := _with_heads(parts)) is not None:
+        return make
     image = parts.encode_image or getattr(parts.module, "encode_image", None)
     text = parts.encode_text or getattr(parts.module, "encode_text", None)
     if image is None or text is None:
@@ -127,7 +129,7 @@ def _transformers(parts: Parts) -> MakeModel:
 
     def make(card: ModelCard) -> Any:
         if adapted and family is not None and weights_dtype(network) is torch.float32:
-            return _adapted(card, parts, family)
+            return family.model(family, _loaded(card, parts))
         given = parts
         if family is not None and family.logit_scale is not stored_scale and parts.logit_scale is None:
             given = replace(parts, logit_scale=family.logit_scale(network.get_submodule(family.towers)))
@@ -157,22 +159,38 @@ def _text_call(network: Any, family: EncoderFamily | None) -> Callable[[Any], An
     return call
 
 
+def _with_heads(parts: Parts) -> MakeModel | None:
+    """The model that the transformers adapter would make of a network without plain encoders, such as BLIP-2's.
+
+    None if the module is of no such family, or its tokenizer and image processor are not the library's.
+    """
+    network: Any = parts.module
+    kind = getattr(getattr(network, "config", None), "model_type", None)
+    if not isinstance(kind, str) or "transformers" not in sys.modules:
+        return None
+    from vlmbench.models.transformers.families import family_of
+
+    family = family_of(kind)
+    if family is None or isinstance(family, EncoderFamily) or type(network).__name__ != family.network:
+        return None
+    whole = Tokenize(parts.tokenizer).is_library and Prepare(parts.transform).is_processor
+    if not whole or parts.logit_scale is not None or weights_dtype(network) is not torch.float32:
+        return None
+    return lambda card: family.model(family, _loaded(card, parts))
+
+
 def _texts_of(family: EncoderFamily, network: Any, tokenizer: Any) -> LibraryTexts:
     masked = ("attention_mask",) if family.attention_mask else ()
     return LibraryTexts(family.padding, family.length(network.config, tokenizer), ("input_ids", *masked))
 
 
-def _adapted(card: ModelCard, parts: Parts, family: EncoderFamily) -> Any:
-    """The model that the transformers adapter would make."""
+def _loaded(card: ModelCard, parts: Parts) -> LoadedParts:
     network: Any = parts.module
-    return family.model(
-        family,
-        LoadedParts(
-            card=card,
-            spec="",
-            network=network,
-            tokenizer=parts.tokenizer,
-            processor=parts.transform,
-            device=module_device(network),
-        ),
+    return LoadedParts(
+        card=card,
+        spec="",
+        network=network,
+        tokenizer=parts.tokenizer,
+        processor=parts.transform,
+        device=module_device(network),
     )

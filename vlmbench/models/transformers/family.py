@@ -58,6 +58,7 @@ class Family:
     Attributes:
         model: makes the model from the family and the loaded parts.
         network: the transformers class with the family's heads.
+        saved_as_network: whether only checkpoints that were saved as ``network`` have the weights that the model needs.
         any_image_size: whether its image tower takes images of any size. If not, the processor must have the network's.
         options: the options of a model card that only some families have, such as ``top_k``.
         other_classes: the families of further classes that checkpoints of this model type name in ``architectures``. If
@@ -66,6 +67,7 @@ class Family:
 
     model: Callable[[Any, Parts], Model]
     network: str = "AutoModel"
+    saved_as_network: bool = False
     any_image_size: bool = False
     options: frozenset[str] = frozenset()
     other_classes: Mapping[str, Family] = field(default_factory=dict)
@@ -128,7 +130,7 @@ def of_classes(family: Family, classes: Sequence[str] | None, where: str) -> Fam
     for name in classes:
         if name in family.other_classes:
             return family.other_classes[name]
-    if family.other_classes:
+    if family.other_classes or family.saved_as_network:
         known = listed([family.network, *family.other_classes], "or")
         raise UnsupportedError(
             f"{where}: the class {listed(list(classes))} has no features of images and of texts in one space",

@@ -25,7 +25,7 @@ from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.classification.source import check_classes, source_prompts
 from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.subset import choose
-from vlmbench.tasks.zero_shot import clips_protocol, lacks, zero_shot
+from vlmbench.tasks.zero_shot import compared_by, comparison_fields, lacks, zero_shot
 from vlmbench.transfer.base import Reads
 from vlmbench.transfer.inputs import READERS
 from vlmbench.visuals.charts import check_charts
@@ -53,8 +53,8 @@ class ClassificationQuestion:
             "multi_label": self.card.multi_label,
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
-            "confidence": "softmax of logit_scale x cosine",
-            **clips_protocol(model, self.dataset),
+            "confidence": f"softmax of logit_scale x {compared_by(model)}",
+            **comparison_fields(model, self.dataset),
         }
 
     def unsupported(self, model: Model) -> str | None:

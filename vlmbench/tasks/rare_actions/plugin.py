@@ -37,7 +37,7 @@ from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metr
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.columns import strings
 from vlmbench.tasks.subset import choose
-from vlmbench.tasks.zero_shot import clips_protocol, lacks, zero_shot
+from vlmbench.tasks.zero_shot import comparison_fields, lacks, zero_shot
 
 METRICS = ("mwap", "msap")
 _RANDOM_RANKINGS = 20
@@ -68,7 +68,7 @@ class RareActionsQuestion:
             "main_metric": self.card.main_metric,
             "samplings": SAMPLINGS,
             "annotations_sha256": sha256(text.encode()).hexdigest(),
-            **clips_protocol(model, self.dataset),
+            **comparison_fields(model, self.dataset),
         }
 
     def unsupported(self, model: Model) -> str | None:

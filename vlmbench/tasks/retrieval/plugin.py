@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +14,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from vlmbench.cards import TaskCard, fill_template
-from vlmbench.data.base import ImageDataset, TargetKind
+from vlmbench.data.base import ImageDataset, TargetKind, frames_per_sample
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import Model, lacks_encoders
+from vlmbench.features.vectors.store import Floats, kept_array
+from vlmbench.models.base import Model
+from vlmbench.models.multi_vector import lacks_similarity, multi_vector, similarity_fields
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import FEW_CAPTIONS
 from vlmbench.tasks.base import (
@@ -33,11 +33,12 @@ from vlmbench.tasks.base import (
     nothing_scored,
     settle_protocol,
 )
-from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order
+from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_order
+from vlmbench.tasks.retrieval.both_ways import both_ways, several_both_ways
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.protocol import RetrievalProtocol
-from vlmbench.tasks.retrieval.ranks import Ranked, rank
+from vlmbench.tasks.retrieval.ranks import Ranked
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.text import font_path
 from vlmbench.wording import counted, either
@@ -60,28 +61,41 @@ class RetrievalQuestion:
         return sha256(json.dumps([self.settings.template]).encode()).hexdigest()
 
     def protocol(self, model: Model) -> Mapping[str, Any]:
+        several = multi_vector(model)
         return {
             **self.settings.model_dump(),
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
             "ties": "against the model",
+            **(similarity_fields(several) if several else {}),
         }
 
     def unsupported(self, model: Model) -> str | None:
-        return lacks_encoders(model)
+        return lacks_similarity(model, frames_per_sample(self.dataset))
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the images and captions, rank all captions for each image and the reverse, and compute the metrics."""
-        images, contents = self._images(engine)
+        several = multi_vector(engine.model) is not None
+        images, hashes = self._images(engine, several=several)
+        contents, order = hashes.contents(), dataset_order(hashes.indices())
         scored = contents.indices.tolist()
         captions = [self._captions(index) for index in scored]
         spans = list(accumulate((len(own) for own in captions), initial=0))
         flat = [caption for own in captions for caption in own]
         template = self.settings.template
         filled = flat if template == "{}" else [fill_template(template, caption) for caption in flat]
-        texts = engine.texts(filled, called="caption")
-        with engine.timed("ranking"):
-            by_image, by_caption = _both_ways(images, texts, list(contents.values()), flat, spans, engine.device)
+        hexes = list(contents.values())
+        if several:
+            vectors = engine.text_vectors(filled, called="caption")
+            with engine.timed("ranking"):
+                by_image, by_caption = several_both_ways(
+                    images, order, vectors, hexes, spans, engine.multi_vector.similarity, engine.device
+                )
+        else:
+            texts = engine.texts(filled, called="caption")
+            features = torch.from_numpy(in_order(images, order))
+            with engine.timed("ranking"):
+                by_image, by_caption = both_ways(features, texts, hexes, flat, spans, engine.device)
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, found, self.seed)
@@ -93,19 +107,26 @@ class RetrievalQuestion:
             visuals=self._pictures(engine.model.card.name, scored, flat, spans, by_image) if self.visuals else None,
         )
 
-    def _images(self, engine: FeatureEngine) -> tuple[Tensor, Contents]:
-        """(I, D) the features of the images that could be read, in the dataset's order, and these images' hashes."""
-        features = torch.empty(len(self.indices), engine.encoders.embedding_dim)
-        hashes = ContentKeeper(len(self.indices))
-        with closing(engine.images(self.dataset, self.indices)) as batches:  # ends its threads, also after an error
+    def _images(self, engine: FeatureEngine, *, several: bool) -> tuple[Floats, ContentKeeper]:
+        """The features of the images that could be read, in the order of arrival, and these images' hashes.
+
+        Features are (I, D), or (I, K, D) of a model with several vectors an image; a large array of these is in a file.
+        """
+        most, hashes = len(self.indices), ContentKeeper(len(self.indices))
+        if several:
+            encoder = engine.multi_vector
+            features = kept_array((most, encoder.image_vectors, encoder.embedding_dim))
+            stream = engine.image_vectors(self.dataset, self.indices)
+        else:
+            features = np.empty((most, engine.encoders.embedding_dim), dtype=np.float32)
+            stream = engine.images(self.dataset, self.indices)
+        with closing(stream) as batches:  # ends its threads, also after an error
             for batch in batches:
-                features[hashes.add(batch)] = batch.features
-        indices = hashes.indices()
-        if not len(indices):
+                features[hashes.add(batch)] = batch.features.numpy()
+        count = len(hashes.indices())
+        if not count:
             raise nothing_scored()
-        order = dataset_order(indices)
-        features = features[: len(indices)]
-        return features if order is None else features[torch.from_numpy(order)], hashes.contents()
+        return features[:count], hashes
 
     def _pictures(
         self, model: str, scored: Sequence[int], flat: Sequence[str], spans: Sequence[int], by_image: Ranked
@@ -170,54 +191,6 @@ class RetrievalQuestion:
                 "top_image": pa.ListArray.from_arrays(offsets, pa.array(best_images, pa.string())),
             }
         )
-
-
-def _both_ways(
-    images: Tensor,
-    texts: Tensor,
-    contents: Iterable[Hashable],
-    captions: Sequence[str],
-    spans: Sequence[int],
-    device: torch.device,
-) -> tuple[Ranked, Ranked]:
-    """Rank all captions for each image, and all images for each caption.
-
-    Args:
-        images: (I, D), unit length.
-        texts: (M, D), unit length; the captions of the first image come first.
-        contents: I content hashes. Images with the same hash are equal.
-        captions: M texts. Some may be equal.
-        spans: (I + 1,) the place of each image's first caption, and M at the end.
-        device: the device that computes the scores.
-    """
-    image_rows, image_columns = _distinct(contents)
-    text_rows, text_columns = _distinct(captions)
-    images, texts = _taken(images.to(device), image_rows), _taken(texts.to(device), text_rows)
-    begins = torch.tensor(spans, device=device)
-    owners = torch.repeat_interleave(torch.arange(len(spans) - 1, device=device), begins.diff())
-    image_columns, text_columns = image_columns.to(device), text_columns.to(device)
-    return (
-        rank(_taken(images, image_columns), texts, begins[:-1], begins[1:], columns=text_columns),
-        rank(_taken(texts, text_columns), images, owners, owners + 1, columns=image_columns),
-    )
-
-
-def _distinct(names: Iterable[Hashable]) -> tuple[Tensor, Tensor]:
-    """(R,) the first place of each different name, and (N,) for each of the N names, which of the R it is."""
-    number: dict[Hashable, int] = {}
-    first, columns = array("q"), array("q")
-    for place, name in enumerate(names):
-        row = number.setdefault(name, len(number))
-        if row == len(first):
-            first.append(place)
-        columns.append(row)
-    return torch.tensor(first), torch.tensor(columns)
-
-
-def _taken(features: Tensor, rows: Tensor) -> Tensor:
-    """Some rows of the features. If these are all rows in their order, the features themselves and no copy."""
-    same = len(rows) == len(features) and bool((rows.cpu() == torch.arange(len(features))).all())
-    return features if same else features[rows.to(features.device)]
 
 
 class Retrieval:

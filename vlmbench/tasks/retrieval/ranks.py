@@ -5,6 +5,7 @@ The work is done in blocks, so that the matrix of queries × candidates is never
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +51,34 @@ def rank(queries: Tensor, candidates: Tensor, first: Tensor, last: Tensor, *, co
     if columns is not None and len(candidates) == count:  # all candidates differ, so no row is used twice
         order = torch.arange(count, device=columns.device)
         candidates, columns = candidates if bool((columns == order).all()) else candidates[columns], None
-    most = torch.arange(int((last - first).max()), device=queries.device)
+    return rank_scores(lambda block: queries[block] @ candidates.T, len(queries), count, first, last, columns)
+
+
+@torch.inference_mode()
+def rank_scores(
+    scores_of: Callable[[slice], Tensor],
+    queries: int,
+    count: int,
+    first: Tensor,
+    last: Tensor,
+    columns: Tensor | None = None,
+) -> Ranked:
+    """Rank all candidates for each query by any scores; see :func:`rank`.
+
+    Args:
+        scores_of: gives the scores of some of the Q queries, (q, R), on the device of ``first``.
+        queries: Q.
+        count: C, the number of candidates.
+        columns: (C,) the column of each candidate's score; None: the columns have the order of the candidates.
+    """
+    most = torch.arange(int((last - first).max()), device=first.device)
     rows = max(1, BLOCK_SCORES // count)
     # Allocated before the loop: small results between the large blocks would prevent reuse of the blocks' memory.
-    ranks = np.empty(len(queries), dtype=np.int64)
-    top = np.empty((len(queries), min(TOP, count)), dtype=np.int32)
-    for start in range(0, len(queries), rows):
-        block = slice(start, start + rows)
-        scores = queries[block] @ candidates.T
+    ranks = np.empty(queries, dtype=np.int64)
+    top = np.empty((queries, min(TOP, count)), dtype=np.int32)
+    for start in range(0, queries, rows):
+        block = slice(start, min(start + rows, queries))
+        scores = scores_of(block)
         if columns is not None:
             scores = scores.index_select(1, columns)
         own = first[block, None] + most

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.models.base import Model, Pixels, VisionLanguageModel
+from vlmbench.models.multi_vector import MultiVectorEncoder
 from vlmbench.rgb import as_rgb
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import (
@@ -48,7 +49,7 @@ def check_encoders(
         rounding: how much features may differ that should be equal.
     """
     _check_numbers(inspection, model)
-    pixels = _check_preprocess(inspection, model, any_mode=any_mode)
+    pixels = check_preprocess(inspection, model, any_mode=any_mode)
     with torch.inference_mode():
         images = _check_images(inspection, model, pixels, rounding) if pixels is not None else None
         asked = [*inputs.TEXTS, *more_texts]
@@ -81,8 +82,10 @@ def _check_numbers(inspection: Inspection, model: VisionLanguageModel) -> None:
         inspection.require(_finite(bias), f"logit_bias is {bias!r}")
 
 
-def _check_preprocess(inspection: Inspection, model: VisionLanguageModel, *, any_mode: bool) -> list[Pixels] | None:
-    """The pixels of the images; None if the model's transform is broken."""
+def check_preprocess(
+    inspection: Inspection, model: VisionLanguageModel | MultiVectorEncoder, *, any_mode: bool
+) -> list[Pixels] | None:
+    """Check the image transform. Returns the pixels of the images; None if it is broken."""
     pixels: list[Pixels] = []
     before = len(inspection.broken)
     with inspection.promise(

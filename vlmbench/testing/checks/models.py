@@ -19,6 +19,7 @@ from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLangua
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.models.memory.held import modules_of
 from vlmbench.models.memory.undisturbed import undisturbed
+from vlmbench.models.multi_vector import MultiVectorEncoder, multi_vector
 from vlmbench.models.tunable import TunableImageTower, TunableTowers
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
@@ -27,6 +28,7 @@ from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reade
 from vlmbench.testing.checks.tunable import check_tunable, check_tunable_image
 from vlmbench.testing.checks.unchanged import changed as changed_settings
 from vlmbench.testing.checks.unchanged import hashes_of, process_state
+from vlmbench.testing.checks.vectors import check_multi_vector
 from vlmbench.testing.checks.whole_clips import check_clip_encoder
 from vlmbench.testing.conformance import Conformance, Inspection
 from vlmbench.wording import counted, listed
@@ -47,6 +49,7 @@ _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.Detector: check_detector,
     protocols.Segmenter: check_segmenter,
     protocols.ClipEncoder: check_clip_encoder,
+    MultiVectorEncoder: check_multi_vector,
 }
 _CHECKS = {**_OF_ENCODERS, **_OF_ANY}
 
@@ -186,7 +189,7 @@ def _check_identity(
         fix="Fill every field, because run ids and the feature cache depend on it. Hash every weight and buffer.",
     ):
         for name in ("weights_sha256", "architecture", "preprocess", "tokenizer"):
-            if name in ("preprocess", "tokenizer") and lacks_encoders(model) is not None:
+            if name in ("preprocess", "tokenizer") and lacks_encoders(model) and multi_vector(model) is None:
                 continue
             value = getattr(identity, name)
             inspection.require(isinstance(value, str) and value.strip(), f"identity.{name} is {value!r}")

@@ -1,0 +1,1 @@
+"""Features of models that give an image and a text several vectors each: how they travel, are kept, and compared."""
