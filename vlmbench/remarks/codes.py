@@ -198,6 +198,11 @@ SPLIT_LABELS = Code(
     "Labels have a full stop or a question mark inside, at which the model splits phrases. The parts of such a label do "
     "not see each other.",
 )
+TEMPLATE_IN_LABELS = Code(
+    "template-in-labels",
+    "All labels begin with the same words, such as a template's, but the detector's authors use bare class names.",
+    not_strict="The task card or the user chose the template.",
+)
 TASK_CUT = Code(
     "task-cut",
     "The detector reads a task that names all labels. The text of the task was cut, so it names only the first labels.",

@@ -13,7 +13,23 @@ from models.checkpoints import CLIP_TEXT, save, small_clip_tokenizer
 
 from vlmbench.models.base import Detections, Detector, Model, capability
 
-WORDS = ["cat", "dog", "red", "bus", "tree", "grass", "sky", "road", "a", "photo", "of", "dr", "pepper", "teddy", "bear"]
+WORDS = [
+    "cat",
+    "dog",
+    "red",
+    "bus",
+    "tree",
+    "grass",
+    "sky",
+    "road",
+    "a",
+    "photo",
+    "of",
+    "dr",
+    "pepper",
+    "teddy",
+    "bear",
+]
 SWIN = {
     "embed_dim": 8,
     "depths": [1, 1, 1, 1],
@@ -46,7 +62,7 @@ def grounding_dino(folder: Path, family: str = "GroundingDino", **changes: Any) 
             "backbone_config": transformers.SwinConfig(image_size=SEEN, **SWIN),
             "text_config": text,
             "d_model": 64,
-            "encoder_layers": 2,
+            "encoder_layers": 1,
             "decoder_layers": 2,
             "encoder_attention_heads": 4,
             "decoder_attention_heads": 4,
@@ -83,7 +99,6 @@ def assert_same(found: list[Detections], expected: list[Detections], atol: float
         torch.testing.assert_close(ours.labels, theirs.labels, rtol=0, atol=0)
         torch.testing.assert_close(ours.boxes, theirs.boxes, rtol=0, atol=120 * atol)
         assert ours.boxes.dtype == ours.scores.dtype == torch.float32 and ours.labels.dtype == torch.int64
-
 
 
 def omdet(folder: Path, **changes: Any) -> Path:
@@ -166,9 +181,7 @@ def florence(folder: Path, **changes: Any) -> Path:
     network = transformers.Florence2ForConditionalGeneration(config)
     network.generation_config.num_beams = 3
     network.generation_config.no_repeat_ngram_size = 3
-    images = transformers.CLIPImageProcessor(
-        size={"height": 16, "width": 16}, do_center_crop=False, image_seq_length=5
-    )
+    images = transformers.CLIPImageProcessor(size={"height": 16, "width": 16}, do_center_crop=False, image_seq_length=5)
     processor = transformers.Florence2Processor(
         images, fast, post_processor_config={"description_with_bboxes_or_polygons": {}}
     )

@@ -25,17 +25,26 @@ from models.transformers.grounded.detectors import (  # noqa: E402
 )
 
 LABELS = ["cat", "a photo of a dog", "Red bus", "teddy bear", "tree"]
-FAMILIES = ["GroundingDino", "MMGroundingDino"]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return grounding_dino(tmp_path_factory.mktemp(request.param), request.param)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grounding_dino(tmp_path_factory.mktemp("GroundingDino"))
 
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Any:
     return open_folder(folder)
+
+
+@pytest.fixture(scope="module")
+def mm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grounding_dino(tmp_path_factory.mktemp("MMGroundingDino"), "MMGroundingDino")
+
+
+@pytest.fixture(scope="module")
+def mm_model(mm_folder: Path) -> Any:
+    return open_folder(mm_folder)
 
 
 @cache
@@ -83,10 +92,16 @@ def test_detections_are_the_librarys(folder, model):
     assert len(found[0].labels[:30].unique()) > 1 and float(found[0].scores.max()) < 0.999
 
 
+def test_the_other_family_is_the_librarys_too(mm_folder, mm_model):
+    found = detector(mm_model).detect(pictures(), LABELS)
+    assert_same(found, [librarys(mm_folder, image, [LABELS]) for image in pictures()])
+    assert_same(found, [detector(mm_model).detect([picture], LABELS)[0] for picture in pictures()])
+    assert all(bool((image.boxes >= 0).all() and (image.boxes <= 120).all()) for image in found)
+    assert "clip=True" in mm_model.identity.tokenizer
+
+
 def test_boxes_are_those_of_the_librarys_post_processing(folder, model):
     """The library gives each box once, with the best token of all; its boxes are the same ones."""
-    if "MM" in type(model.capabilities["Detector"]._network).__name__:
-        pytest.skip("boxes of this family end at the image's border")
     image = pictures()[0]
     network, _, processor = loaded(folder)
     inputs = processor(images=image, text=[["cat"]], return_tensors="pt")
@@ -165,6 +180,11 @@ def test_labels_with_full_stops_are_told(model):
     for _ in range(2):  # also when the labels are known already
         with pytest.warns(VlmbenchWarning, match=r"1 label has a full stop or a question mark.*dr\. pepper"):
             detector(model).detect(pictures()[:1], ["cat", "dr. pepper"])
+
+
+def test_a_template_is_told(model):
+    with pytest.warns(VlmbenchWarning, match=r"all labels begin with 'a photo of a', but the model's authors use bare"):
+        detector(model).detect(pictures()[:1], ["a photo of a cat", "a photo of a dog"])
 
 
 def test_autocast_leaves_coordinates_whole(model):

@@ -85,7 +85,12 @@ def test_a_label_without_tokens_is_refused(label):
 
 
 def test_labels_with_delimiters_are_found():
-    assert tokens().split(["cat", "dr. pepper", "dog?", "red bus"]) == ["dr. pepper", "dog?"]
+    assert tokens().split(["cat", "dr. pepper", "dog?", "red bus", "a dog? a cat."]) == ["dr. pepper", "a dog? a cat."]
+
+
+def test_a_full_stop_at_the_end_is_the_captions_own():
+    plain, stopped = (tokens().captions(labels) for labels in (["a cat", "dog"], ["a cat.", "dog ."]))
+    assert torch.equal(plain[0].ids, stopped[0].ids) and plain[0].spans == stopped[0].spans
 
 
 def test_another_tokenizer_is_refused():

@@ -18,12 +18,10 @@ from vlmbench.models.base import Detections
 from vlmbench.models.transformers.family import Parts
 from vlmbench.models.transformers.grounded.label_spans import Caption, LabelTokens
 from vlmbench.models.transformers.grounded.ranking import Pairs, best_pairs, merged
+from vlmbench.models.transformers.grounded.told import tell_of_split, tell_of_template
 from vlmbench.models.transformers.label_features import full_precision
 from vlmbench.models.transformers.owl import pixel_boxes
-from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import SPLIT_LABELS
 from vlmbench.rgb import as_rgb
-from vlmbench.wording import counted, either
 
 TOP = 300
 """The number of pairs of a box and a label, as the authors evaluate: num_select of IDEA-Research/GroundingDINO,
@@ -85,7 +83,8 @@ class GroundingDinoDetector:
             nothing = torch.zeros(0, device=self._device)
             return [Detections(nothing.reshape(0, 4), nothing, nothing.long()) for _ in images]
         self._read(labels)
-        _tell_of_split(self._split)
+        tell_of_split(self._split)
+        tell_of_template(labels)
         seen = [self._processor(images=as_rgb(image), return_tensors="pt") for image in images]
         alike: dict[torch.Size, list[int]] = {}
         for row, pixels in enumerate(seen):
@@ -103,7 +102,7 @@ class GroundingDinoDetector:
         if self._labels == tuple(labels):
             return
         model = self._network.model
-        masks = getattr(sys.modules[type(model).__module__], "generate_masks_with_special_tokens_and_transfer_map")
+        masks = sys.modules[type(model).__module__].generate_masks_with_special_tokens_and_transfer_map
         asked = []
         with full_precision(self._device):
             for caption in self._tokens.captions(labels, self._most):
@@ -153,19 +152,6 @@ class GroundingDinoDetector:
                 "queries: it is too narrow",
                 hint="Leave the image out, or use a checkpoint with fewer queries.",
             )
-
-
-def _tell_of_split(labels: Sequence[str]) -> None:
-    """Make a remark on labels that the network reads as several phrases. Every record about them has it."""
-    if count := len(labels):
-        say(
-            SPLIT_LABELS,
-            f"{counted(count, 'label')} {either(count, 'has', 'have')} a full stop or a question mark inside, where "
-            "the model splits phrases, so the parts do not see each other",
-            brief=counted(count, "split label"),
-            count=count,
-            examples=labels,
-        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vlmbench.errors import ModelError
-from vlmbench.models.towers.token_reader import TextTokens, library_counts
+from vlmbench.models.towers.token_reader import TextTokens
 
 STOP = "."
 """Ends each label of a caption (GroundingDinoProcessor, _merge_candidate_labels_text)."""
@@ -74,9 +74,14 @@ class LabelTokens:
             )
 
     def ids(self, labels: Sequence[str]) -> list[list[int]]:
-        """The token ids of each label in lower case, not cut."""
+        """The token ids of each label in lower case, not cut, without delimiters at its beginning and end."""
         lowered = [label.lower() for label in labels]
-        return list(self._tokenizer(lowered, add_special_tokens=False, verbose=False)["input_ids"]) if lowered else []
+        read = self._tokenizer(lowered, add_special_tokens=False, verbose=False)["input_ids"] if lowered else []
+        return [self._bare(ids) for ids in read]
+
+    def _bare(self, ids: Sequence[int]) -> list[int]:
+        inner = [place for place, token in enumerate(ids) if token not in self._delimiters]
+        return list(ids[inner[0] : inner[-1] + 1]) if inner else []
 
     def captions(self, labels: Sequence[str], most: int | None = None) -> list[Caption]:
         """Write labels into as few captions as their order allows. A longer label loses its end.
@@ -121,8 +126,7 @@ class LabelTokens:
         return Caption(torch.tensor([*ids, self._end]), tuple(spans), end - len(spans))
 
     def _counts(self, labels: Sequence[str]) -> list[int]:
-        lowered = [label.lower() for label in labels]
-        return [count + _AROUND for count in library_counts(self._tokenizer, lowered, add_special_tokens=False)]
+        return [len(ids) + _AROUND for ids in self.ids(labels)]
 
     def _cut(self, labels: Sequence[str]) -> Tensor:
         cut = [[self._start, *ids[: self._max_length - _AROUND], self._stop, self._end] for ids in self.ids(labels)]

@@ -15,6 +15,7 @@ from vlmbench.models.base import Detections
 from vlmbench.models.towers.token_reader import TextTokens, library_counts
 from vlmbench.models.transformers.family import Parts
 from vlmbench.models.transformers.grounded.ranking import best_pairs
+from vlmbench.models.transformers.grounded.told import tell_of_template
 from vlmbench.models.transformers.label_features import TEXTS_AT_ONCE, chunks, full_precision
 from vlmbench.models.transformers.owl import pixel_boxes
 from vlmbench.remarks.base import say
@@ -68,6 +69,7 @@ class OmDetDetector:
             nothing = torch.zeros(0, device=self._device)
             return [Detections(nothing.reshape(0, 4), nothing, nothing.long()) for _ in images]
         asked = self._read(labels)
+        tell_of_template(labels)
         if asked.cut:
             say(
                 TASK_CUT,
