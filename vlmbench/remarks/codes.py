@@ -195,8 +195,8 @@ INDISTINCT_CLASSES = Code(
 )
 SPLIT_LABELS = Code(
     "split-labels",
-    "Labels have a full stop or a question mark inside, at which the model splits phrases. The parts of such a label do "
-    "not see each other.",
+    "Labels have a full stop or a question mark inside, at which the model splits phrases. The parts of such a label "
+    "do not see each other.",
 )
 TEMPLATE_IN_LABELS = Code(
     "template-in-labels",
@@ -210,7 +210,8 @@ TASK_CUT = Code(
 )
 NO_CONFIDENCE = Code(
     "no-confidence",
-    "The detector gives no confidences. All scores are 1, so average precision depends on the order of the boxes alone.",
+    "The detector gives no confidences. All scores are 1, so average precision depends on the order of the boxes "
+    "alone.",
     unranked=True,
     not_strict="It is a property of the model. Every such record has this remark.",
 )

@@ -72,8 +72,8 @@ def librarys(folder: Path, image: PIL.Image.Image, chunks: list[list[str]], top:
             end = start + len(text)
             mine = [place for place, (a, b) in enumerate(offsets) if a >= start and b <= end and b > a]
             scores = outputs.logits[0][:, mine].sigmoid().mean(dim=1)
-            first = sum(map(len, chunks[:number]))
-            pairs += [(float(score), first + label, box) for score, box in zip(scores, outputs.pred_boxes[0])]
+            which = sum(map(len, chunks[:number])) + label
+            pairs += [(float(score), which, box) for score, box in zip(scores, outputs.pred_boxes[0], strict=True)]
             start = end + len(". ")
     pairs = sorted(pairs, key=lambda pair: -pair[0])[:top]
     centre = torch.stack([box for _, _, box in pairs])

@@ -41,7 +41,8 @@ def _model(family: Family, parts: Parts) -> Model:
             "Detector": lambda parts: FlorenceDetector(parts, processor),
             "TokenReader": lambda _: label_reader(processor, most),
         },
-        texts=f"one question {TASK} a label; places={processor.num_image_tokens}; new_tokens={longest_answer(network)}; "
+        texts=f"one question {TASK} a label; places={processor.num_image_tokens}; "
+        f"new_tokens={longest_answer(network)}; "
         f"generation={json.dumps({name: generation[name] for name in sorted(generation) if name not in _ASIDE})}",
     )
 

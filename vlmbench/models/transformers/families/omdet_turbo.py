@@ -29,8 +29,8 @@ def _model(family: Family, parts: Parts) -> Model:
     return HeadModel(
         parts,
         {"Detector": OmDetDetector, "TokenReader": label_reader},
-        texts=f"max_length={MAX_LENGTH}, task 'Detect label, label.'; top_k={options.get('top_k', config.num_queries)}; "
-        f"nms_iou={nms_iou}",
+        texts=f"max_length={MAX_LENGTH}, task 'Detect label, label.'; "
+        f"top_k={options.get('top_k', config.num_queries)}; nms_iou={nms_iou}",
         libraries=("timm",) if config.backbone_config.model_type == "timm_backbone" else (),
     )
 

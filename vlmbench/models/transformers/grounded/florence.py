@@ -85,10 +85,10 @@ class FlorenceDetector:
     def _refuse_long(self, labels: Sequence[str], counts: Tensor) -> None:
         most = int(self._network.config.text_config.max_position_embeddings)
         if int(counts.max()) > most:
-            label = labels[int(counts.argmax())]
+            label = one_line(labels[int(counts.argmax())], LONGEST_SHOWN)
             raise ModelError(
-                f"the question about the label {one_line(label, LONGEST_SHOWN)!r} has {int(counts.max()):,} tokens with the image's, "
-                f"and the model reads {most:,}",
+                f"the question about the label {label!r} has {int(counts.max()):,} tokens with the image's, and the "
+                f"model reads {most:,}",
                 hint="Use a shorter class name or template.",
             )
 
