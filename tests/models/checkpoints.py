@@ -81,13 +81,13 @@ def clip_processor(side: int) -> Any:
     return transformers.CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 
 
-def save(folder: Path, network: Any, tokenizer: Any, processor: Any) -> Path:
+def save(folder: Path, network: Any, tokenizer: Any, processor: Any, *, std: float = 0.3) -> Path:
     """What ``save_pretrained`` writes of the three, each parameter drawn anew so that none is zero or one."""
     torch.manual_seed(0)
     for name, parameter in network.named_parameters():
         # Large enough that different texts and images are far apart, small enough that nothing saturates.
         if parameter.ndim > 0 and "norm" not in name:
-            parameter.data.normal_(std=0.3)
+            parameter.data.normal_(std=std)
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     processor.save_pretrained(folder)

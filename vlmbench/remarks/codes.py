@@ -193,6 +193,28 @@ INDISTINCT_CLASSES = Code(
     "indistinct-classes",
     "Classes with different names have the same tokens, so the model cannot tell them apart.",
 )
+SPLIT_LABELS = Code(
+    "split-labels",
+    "Labels have a full stop or a question mark inside, at which the model splits phrases. The parts of such a label "
+    "do not see each other.",
+)
+TEMPLATE_IN_LABELS = Code(
+    "template-in-labels",
+    "All labels begin with the same words, such as a template's, but the detector's authors use bare class names.",
+    not_strict="The task card or the user chose the template.",
+)
+TASK_CUT = Code(
+    "task-cut",
+    "The detector reads a task that names all labels. The text of the task was cut, so it names only the first labels.",
+    not_strict="The library and the authors cut it too, and every label is also read by itself.",
+)
+NO_CONFIDENCE = Code(
+    "no-confidence",
+    "The detector gives no confidences. All scores are 1, so average precision depends on the order of the boxes "
+    "alone.",
+    unranked=True,
+    not_strict="It is a property of the model. Every such record has this remark.",
+)
 SHARED_WORDS = Code("shared-words", "Words belong to more than one class. They count for the first of these classes.")
 
 # Metrics.

@@ -56,12 +56,23 @@ OPTIONS: Mapping[str, Kinds] = {
     "revision": (str,),
     "lowercase": (bool,),
     "top_k": (int,),
+    "labels_at_once": (int,),
+    "nms_iou": (int, float),
     "state_dict": (str,),
     "weights_file": (str,),
 }
 """``revision``: a commit, branch or tag of the hub repository. ``lowercase``: convert texts to lower case first.
 ``top_k``: the number of best pairs of a box and a text that a detector returns, instead of each box with its best text.
+``labels_at_once``: the largest number of labels that a detector reads together, if it reads them as one caption.
+``nms_iou``: the overlap above which a detector drops the worse of two boxes of one label; 1 keeps all.
 ``weights_file``: the weight file of a local folder. ``state_dict``: the key of one of the state dicts in a file."""
+
+_OF_FAMILIES: Mapping[str, str] = {
+    "top_k": "detectors",
+    "labels_at_once": "detectors that read labels as a caption",
+    "nms_iou": "detectors with non-maximum suppression",
+}
+"""Options that only some families have, with the models that have them."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> Model:
@@ -160,10 +171,11 @@ def _weights(
 
 
 def _check_family_options(card: ModelCard, family: Family) -> None:
-    top_k = card.options.get("top_k")
-    if top_k is None:
-        return
-    if "top_k" not in family.options:
-        raise ModelError(f"model {card.name!r}: top_k is an option of detectors, and this model is not one")
-    if top_k < 1:
-        raise ModelError(f"model {card.name!r}: top_k must be 1 or more, not {top_k}")
+    for name, whose in _OF_FAMILIES.items():
+        value = card.options.get(name)
+        if value is None:
+            continue
+        if name not in family.options:
+            raise ModelError(f"model {card.name!r}: {name} is an option of {whose}, and this model is not one")
+        if OPTIONS[name] == (int,) and value < 1:
+            raise ModelError(f"model {card.name!r}: {name} must be 1 or more, not {value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from vlmbench.wording import counted, either, listed
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 _BROKEN = ("SafetensorError", "UnpicklingError", "EOFError")
 """Names of the errors that broken files raise."""
+_INSTALL = re.compile(r"pip install (?P<name>[\w.-]+)")
+"""What the library's errors advise if a package is missing, such as timm."""
 
 
 def checkpoint(spec: str) -> str:
@@ -95,6 +98,11 @@ def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Map
             raise ModelError(
                 f"{spec}: its {what} comes with its own Python code, which runs only with your permission",
                 hint="Read the code, and pass --trust-remote-code if you trust it.",
+            ) from error
+        if isinstance(error, ImportError) and (command := _INSTALL.search(str(error))):
+            raise ModelError(
+                f"{spec}: the {what} cannot be loaded without the package {command['name']}, which is not installed",
+                hint=f"Install it: {command[0]}",
             ) from error
         if Path(spec).is_dir():
             raise ModelError(
