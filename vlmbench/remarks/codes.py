@@ -261,6 +261,11 @@ BATCH_DEPENDENT = Code(
     "The features of an image or text depend a little on the others in its batch, as with dynamic quantisation.",
     everywhere=True,
 )
+OWN_PRECISION = Code(
+    "own-precision",
+    "The user asked for a reduced precision, but the model is a graph that computes in the types of its file.",
+    everywhere=True,
+)
 LOGIT_SCALE_ASSUMED = Code(
     "logit-scale-assumed",
     "The model's files do not state the factor of its logits. It changes probabilities, but no decision.",

@@ -6,6 +6,7 @@ The adapter uses it. Deployed graphs have faults that PyTorch models do not have
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import torch
@@ -75,7 +76,7 @@ def checked(tower: Tower, rows: Rows) -> tuple[Tower, Tensor]:
         say(
             BATCH_DEPENDENT,
             f"{_ENTANGLED.format(side=tower.side)}, as with dynamic quantisation: alone and in a batch of {len(alone)}, "
-            f"the features have a cosine of {_below_one(lowest)} or more on {counted(len(alone), 'test ' + tower.side)}. "
+            f"the features have a cosine of {_at_least(lowest)} or more on {counted(len(alone), 'test ' + tower.side)}. "
             f"The model option {ONE_BY_ONE_OPTION}: true avoids it",
             brief=f"{tower.side} features depend on the batch",
             count=len(alone),
@@ -158,9 +159,7 @@ def _refuse_equal(tower: Tower, features: Tensor) -> None:
         )
 
 
-def _below_one(cosine: float) -> str:
-    """A cosine with enough digits that it does not look like 1."""
-    for digits in (3, 4, 5):
-        if (shown := f"{cosine:.{digits}f}") != f"{1:.{digits}f}":
-            return shown
-    return f"{cosine:.7f}"
+def _at_least(cosine: float) -> str:
+    """A cosine rounded down, with enough digits that it does not look like 1."""
+    digits = next((each for each in (3, 4, 5, 6) if 1 - cosine >= 10.0**-each), 7)
+    return f"{math.floor(cosine * 10**digits) / 10**digits:.{digits}f}"

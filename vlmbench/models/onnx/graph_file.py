@@ -26,7 +26,8 @@ _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_PLACES = 1, 2, 8, 13
 _PLACE_KEY, _PLACE_VALUE = 1, 2
 
-_REAL_TYPES = frozenset({1, 10, 11, 16})
+_HALF = 10
+_REAL_TYPES = frozenset({1, _HALF, 11, 16})
 """FLOAT, FLOAT16, DOUBLE and BFLOAT16."""
 _BYTE_TYPES = frozenset({2, 3, 17, 18, 19, 20})
 """UINT8, INT8 and the 8-bit floating-point types."""
@@ -50,12 +51,14 @@ class GraphFile:
         external: the other files that hold values of its weights, relative to the file's folder, each with the number
             of bytes that it must have.
         parameters: the number of values of its weights; 0 if they are packed, so that it is unknown.
+        half: whether weights are in float16.
     """
 
     path: Path
     opset: int
     external: Mapping[str, int]
     parameters: int
+    half: bool
 
     @property
     def files(self) -> list[Path]:
@@ -140,6 +143,7 @@ def _read(path: Path, content: memoryview) -> GraphFile:
         max((version for domain, version in opsets if domain in ("", "ai.onnx")), default=0),
         external,
         0 if packed else sum(prod(tensor.shape) for tensor in tensors if _is_weight(tensor)),
+        any(tensor.type == _HALF for tensor in tensors),
     )
 
 

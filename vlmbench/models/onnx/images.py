@@ -91,6 +91,9 @@ def _of_open_clip(checkpoint: Checkpoint) -> ImageTransform:
     try:
         vision = content["model_cfg"]["vision_cfg"]
         stated = {"size": vision.get("image_size", PreprocessCfg().size), **content.get("preprocess_cfg", {})}
+        size = stated["size"]
+        if isinstance(size, list):  # open_clip's own form, so that equal transforms have equal words
+            stated["size"] = size[0] if len(set(size)) == 1 else tuple(size)
         colours = PreprocessCfg(**merge_preprocess_dict({}, stated))
         transform = image_transform_v2(colours, is_train=False)
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:

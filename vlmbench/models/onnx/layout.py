@@ -92,7 +92,7 @@ def _of_variant(
         half = image.get(variant) or text.get(variant)
         raise ModelError(
             f"{checkpoint.spec} has no graphs of the variant {variant!r}" + (f" but {half}" if half else ""),
-            hint=did_you_mean(variant, both) or (f"It has {listed(both)}." if both else _of_half(image, text)),
+            hint=did_you_mean(variant, both) or _of_half(image, text),
         )
     if not both:
         raise ModelError(

@@ -22,12 +22,14 @@ from vlmbench.models.onnx.ports import PIXELS
 from vlmbench.models.onnx.texts import TextReader
 from vlmbench.models.onnx.tower import Rows, Tower
 from vlmbench.models.towers.weights import library_versions
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import OWN_PRECISION
 
 
 class OnnxModel:
     """Two graphs, or one with both inputs, as a ``VisionLanguageModel``.
 
-    The graphs compute in the types of their files, so a run's precision must be fp32, which changes no type.
+    The graphs compute in the types of their files. A remark tells if a run asks for another precision.
     """
 
     def __init__(
@@ -57,22 +59,24 @@ class OnnxModel:
         return rows[PIXELS] if set(rows) == {PIXELS} else rows
 
     def encode_image(self, pixels: Any) -> Tensor:
-        self._refuse_autocast()
+        self._tell_of_precision()
         rows = pixels if isinstance(pixels, Mapping) else {PIXELS: pixels}
         return F.normalize(self.image_tower.features(rows), dim=-1).to(self.device)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        self._refuse_autocast()
+        self._tell_of_precision()
         if not texts:
             return torch.zeros(0, self.embedding_dim, device=self.device)
         rows = self._reader.rows(texts, self.text_tower.inputs)
         return F.normalize(self.text_tower.features(rows), dim=-1).to(self.device)
 
-    def _refuse_autocast(self) -> None:
+    def _tell_of_precision(self) -> None:
         if torch.is_autocast_enabled(self.device.type):
-            raise ModelError(
-                "an ONNX graph computes in the types of its file, and no other precision can be chosen",
-                hint="Use --precision fp32, and choose the graph: the model option variant, such as fp16.",
+            say(
+                OWN_PRECISION,
+                "the graphs compute in the types of their files, so --precision changed nothing; the model option "
+                "variant chooses other graphs, such as fp16",
+                brief="the graphs' own precision",
             )
 
 

@@ -84,6 +84,10 @@ class Session:
         settings.log_severity_level = _FATAL
         settings.intra_op_num_threads = torch.get_num_threads()
         settings.inter_op_num_threads = 1
+        if graph.half:
+            # The next level up, which is the default, rearranges tensors for convolutions on a CPU. With it,
+            # onnxruntime 1.32 ends the whole process on some float16 graphs (a segmentation fault).
+            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         try:
             self._session = onnxruntime.InferenceSession(str(graph.path), settings, providers=list(providers))
         except Exception as error:  # onnxruntime has many kinds of errors, and none is the parent of the others
@@ -106,7 +110,7 @@ class Session:
             feeds: every input, in any type: each is converted to the graph's.
 
         Raises:
-            ModelError: the graph fails.
+            GraphError: the graph fails.
             MemoryError: it does not fit into memory.
         """
         arrays = {name: self._array(name, value) for name, value in feeds.items()}
@@ -125,7 +129,7 @@ class Session:
 
 
 class GraphError(ModelError):
-    """A graph that onnxruntime loaded fails while it runs."""
+    """A graph that onnxruntime loaded fails on some inputs, or returns something of the wrong shape."""
 
 
 def shape_of(port: Any) -> tuple[int | str | None, ...]:

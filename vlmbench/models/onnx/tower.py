@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vlmbench.errors import ModelError
 from vlmbench.models.onnx.ports import Inputs, Side
-from vlmbench.models.onnx.session import Session
+from vlmbench.models.onnx.session import GraphError, Session
 
 Rows = Mapping[str, Tensor]
 """Tensors with one row for each image or text, by the usual names of inputs."""
@@ -41,7 +40,7 @@ class Tower:
         A graph that takes a fixed number of rows is run several times, the last time with its last row repeated.
 
         Raises:
-            ModelError: the graph fails, or its output has not one vector a row.
+            GraphError: the graph fails, or its output has not one vector a row.
             MemoryError: it does not fit into memory.
         """
         count = len(next(iter(rows.values())))
@@ -79,7 +78,7 @@ class Tower:
 
     def _checked(self, features: Tensor, count: int) -> Tensor:
         if features.ndim != 2 or len(features) != count:
-            raise ModelError(
+            raise GraphError(
                 f"{self.session.file}: for {count} {self.side}s its output {self.output} has the shape "
                 f"{tuple(features.shape)}, not one vector for each",
                 hint=f"Another output may hold the features: set the model option {self.side}_output in a card.",
