@@ -44,9 +44,7 @@ def test_a_frozen_batch_of_one(tmp_path: Path) -> None:
     reference = demo_model()
     with torch.inference_mode():
         assert torch.allclose(model.encode_text(TEXTS), reference.encode_text(TEXTS), atol=1e-5)
-        assert torch.allclose(
-            model.encode_image(pixels_of(model)), reference.encode_image(pixels_of(model)), atol=1e-5
-        )
+        assert torch.allclose(model.encode_image(pixels_of(model)), reference.encode_image(pixels_of(model)), atol=1e-5)
 
 
 class Scene(nn.Module):

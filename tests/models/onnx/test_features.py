@@ -37,8 +37,9 @@ def difference(model: Any, other: Any, texts: list[str] = TEXTS) -> float:
     """The largest difference of features of pictures of every mode and of texts."""
     images = [*pictures(), *(image_of_mode(mode) for mode in ("L", "P-transparent", "RGBA", "CMYK", "1"))]
     with torch.inference_mode():
-        ours, theirs = (one.encode_image(torch.stack([one.preprocess(image) for image in images]))
-                        for one in (model, other))
+        ours, theirs = (
+            one.encode_image(torch.stack([one.preprocess(image) for image in images])) for one in (model, other)
+        )
         return max(
             float((ours - theirs).abs().max()), float((model.encode_text(texts) - other.encode_text(texts)).abs().max())
         )
@@ -186,9 +187,7 @@ def test_weights_in_another_file(clip_pair: Path, tmp_path: Path) -> None:
     folder = copied(clip_pair, tmp_path / "external")
     graph = folder / "onnx" / "vision_model.onnx"
     reference = open_onnx(clip_pair)
-    onnx.save(
-        onnx.load(graph), graph, save_as_external_data=True, location="vision_model.onnx_data", size_threshold=0
-    )
+    onnx.save(onnx.load(graph), graph, save_as_external_data=True, location="vision_model.onnx_data", size_threshold=0)
     model = open_onnx(folder)
     assert difference(model, reference) < 1e-6
     assert model.identity.parameters == reference.identity.parameters

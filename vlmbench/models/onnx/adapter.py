@@ -168,9 +168,7 @@ def _beside(towers: tuple[Tower, Tower], images: Rows, texts: Rows) -> tuple[Tow
     return image.given_beside(text.inputs, _first(texts)), text.given_beside(image.inputs, _first(images))
 
 
-def _measured(
-    towers: tuple[Tower, Tower], images: Rows, texts: Rows, cosines: Tensor
-) -> tuple[float, float] | None:
+def _measured(towers: tuple[Tower, Tower], images: Rows, texts: Rows, cosines: Tensor) -> tuple[float, float] | None:
     image, text = towers
     if image.at_once is not None or text.at_once is not None:
         return None

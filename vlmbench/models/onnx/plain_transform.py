@@ -26,7 +26,14 @@ _KINDS = ("CLIPImageProcessor", "CLIPFeatureExtractor", "SiglipImageProcessor", 
 """Processors that do nothing but these steps; each also with the ending ``Fast``."""
 _STEPS = {"do_resize": True, "do_center_crop": None, "do_rescale": True, "do_normalize": True}
 """The switches of the steps with the value that an absent one has. The crop must be stated, or its size absent."""
-_UNKNOWN = ("do_pad", "do_thumbnail", "do_align_long_axis", "do_flip_channel_order", "do_random_crop", "use_square_size")
+_UNKNOWN = (
+    "do_pad",
+    "do_thumbnail",
+    "do_align_long_axis",
+    "do_flip_channel_order",
+    "do_random_crop",
+    "use_square_size",
+)
 _INTERPOLATIONS: Mapping[int, InterpolationMode] = {
     PIL.Image.Resampling.NEAREST: InterpolationMode.NEAREST,
     PIL.Image.Resampling.BILINEAR: InterpolationMode.BILINEAR,

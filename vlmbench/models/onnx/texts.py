@@ -239,5 +239,3 @@ def _text_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
     if not isinstance(text, Mapping):
         raise ModelError(f"{checkpoint.spec}: {OPEN_CLIP} has no model_cfg with a text_cfg")
     return text
-
-
