@@ -86,7 +86,7 @@ def export_demo(folder: Path, *, frozen: bool = False, ids: torch.dtype = torch.
 
 
 def export_hub_pair(network: Any, source: Path, folder: Path, *, mask: bool, length: int = 7) -> Path:
-    """A network of transformers as ``onnx/vision_model.onnx`` and ``onnx/text_model.onnx``, as onnx-community has it."""
+    """A network of transformers as ``onnx/vision_model.onnx`` and ``text_model.onnx``, as onnx-community has it."""
     copy_settings(source, folder)
     pixels = torch.randn(2, 3, 32, 32)
     free = {"pixel_values": {0: "batch_size"}, "image_embeds": {0: "batch_size"}}

@@ -80,7 +80,7 @@ def test_a_frozen_batch_of_several_is_filled_up(faulty: Callable[..., Path]) -> 
         for count in (1, 3, 4, 6):
             expected = demo_model().encode_image(pixels[:count])
             assert torch.allclose(model.encode_image(pixels[:count]), expected, atol=1e-5)
-    with pytest.raises(ModelError, match="takes 4 images at once, so the model option one_by_one does not fit"):
+    with pytest.raises(ModelError, match=r"takes 4 images at once, so the model option one_by_one does not fit"):
         open_onnx(faulty_folder(model), one_by_one=True)
 
 
@@ -161,7 +161,7 @@ def test_an_8_bit_graph_that_overflows(demo_folder: Path, tmp_path: Path, factor
 
 
 def test_features_that_are_zero(faulty: Callable[..., Path]) -> None:
-    with pytest.raises(ModelError, match="features of images are all zero"):
+    with pytest.raises(ModelError, match=r"features of images are all zero"):
         open_onnx(faulty(lambda features: features * 0))
 
 
@@ -194,7 +194,7 @@ def test_an_8_bit_graph_that_saturates(demo_folder: Path, tmp_path: Path) -> Non
 def test_towers_of_two_spaces(clip: tuple[Any, Path], siglip_pair: Path, tmp_path: Path, clip_pair: Path) -> None:
     folder = copied(clip_pair, tmp_path / "mixed")
     (folder / "onnx" / "vision_model.onnx").write_bytes((siglip_pair / "onnx" / "vision_model.onnx").read_bytes())
-    with pytest.raises(ModelError, match="features of images have 32 dimensions and those of texts 24"):
+    with pytest.raises(ModelError, match=r"features of images have 32 dimensions and those of texts 24"):
         open_onnx(folder)
 
 
@@ -227,7 +227,7 @@ def with_outputs(clip: tuple[Any, Path], clip_pair: Path, tmp_path: Path) -> Cal
 
 def test_a_tower_without_its_projection(with_outputs: Callable[..., Path]) -> None:
     folder = with_outputs(["last_hidden_state", "pooler_output"], ["last_hidden_state", "pooler_output"])
-    with pytest.raises(ModelError, match="output pooler_output comes before the projection"):
+    with pytest.raises(ModelError, match=r"output pooler_output comes before the projection"):
         open_onnx(folder)
 
 
@@ -240,7 +240,7 @@ def test_outputs_of_other_names(with_outputs: Callable[..., Path], clip: tuple[A
         assert torch.allclose(model.encode_image(pixels), expected, atol=1e-5)
     with pytest.raises(ModelError, match=r"its output states has the shape \(1, 5, 32\), not one vector for each"):
         open_onnx(folder, image_output="states")
-    with pytest.raises(ModelError, match="image_output is 'vectors', but .* has no such output") as caught:
+    with pytest.raises(ModelError, match=r"image_output is 'vectors', but .* has no such output") as caught:
         open_onnx(folder, image_output="vectors")
     assert caught.value.hint == "Did you mean 'vector'?"
 
@@ -269,7 +269,7 @@ def test_a_graph_that_fuses_images_with_texts(clip: tuple[Any, Path], tmp_path: 
     values = [torch.ones(2, 7, dtype=torch.long), torch.randn(2, 3, 32, 32)]
     free = {"input_ids": {0: "texts", 1: "length"}, "pixel_values": {0: "images"}}
     export(_Fused(clip[0]), values, tmp_path / "model.onnx", names, outputs, free)
-    with pytest.raises(ModelError, match="features of one image change with the text that is given with it"):
+    with pytest.raises(ModelError, match=r"features of one image change with the text that is given with it"):
         open_onnx(tmp_path)
 
 
@@ -281,7 +281,7 @@ def test_images_of_another_size(clip: tuple[Any, Path], tmp_path: Path, clip_pai
     export(image, [torch.randn(2, 3, 32, 32)], file, ["pixel_values"], ["image_embeds"], free)
     text = (folder / "preprocessor_config.json").read_text()
     (folder / "preprocessor_config.json").write_text(text.replace("32", "48"))
-    with pytest.raises(ModelError, match="takes images of 32 x 32 pixels, but the image transform makes 48 x 48"):
+    with pytest.raises(ModelError, match=r"takes images of 32 x 32 pixels, but the image transform makes 48 x 48"):
         open_onnx(folder)
 
 
@@ -297,7 +297,7 @@ def test_a_fixed_number_of_tokens(clip: tuple[Any, Path], tmp_path: Path) -> Non
     with torch.inference_mode():
         assert torch.allclose(model.encode_text(TEXTS[:2]), reference.encode_text(TEXTS[:2]), atol=1e-5)
     assert open_onnx(folder, context_length=5).capabilities["TokenReader"].tokenize(TEXTS).shape == (6, 9)
-    with pytest.raises(ModelError, match="context_length is 10, but must be from 1 to 9"):
+    with pytest.raises(ModelError, match=r"context_length is 10, but must be from 1 to 9"):
         open_onnx(folder, context_length=10)
 
 

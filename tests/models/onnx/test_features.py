@@ -162,7 +162,7 @@ def test_variants(clip_pair: Path, tmp_path: Path) -> None:
         open_onnx(folder, variant="q4")
     assert caught.value.hint == "Known: fp16, fp32, quantized."
     (folder / "onnx" / "text_model.onnx").unlink()
-    with pytest.raises(ModelError, match="several variants of the graphs, and none is the plain one"):
+    with pytest.raises(ModelError, match=r"several variants of the graphs, and none is the plain one"):
         open_onnx(folder)
 
 
@@ -170,16 +170,16 @@ def test_graphs_that_options_name(clip_pair: Path, tmp_path: Path) -> None:
     folder = copied(clip_pair, tmp_path / "named")
     (folder / "onnx" / "vision_model.onnx").rename(folder / "towers.image.onnx")
     (folder / "onnx" / "text_model.onnx").rename(folder / "towers.text.onnx")
-    with pytest.raises(ModelError, match="no graphs under the usual names; it has towers.image.onnx"):
+    with pytest.raises(ModelError, match=r"no graphs under the usual names; it has towers.image.onnx"):
         open_onnx(folder)
     named = {"image_graph": "towers.image.onnx", "text_graph": "towers.text.onnx"}
     model = open_onnx(folder, **named)
     assert model.identity.weights_sha256 == open_onnx(clip_pair).identity.weights_sha256
-    with pytest.raises(ModelError, match="needs text_graph beside it"):
+    with pytest.raises(ModelError, match=r"needs text_graph beside it"):
         open_onnx(folder, image_graph="towers.image.onnx")
-    with pytest.raises(ModelError, match="no input takes the ids of tokens"):
+    with pytest.raises(ModelError, match=r"no input takes the ids of tokens"):
         open_onnx(folder, image_graph="towers.text.onnx", text_graph="towers.image.onnx")
-    with pytest.raises(ModelError, match="'towers.images.onnx', but .* has no such file"):
+    with pytest.raises(ModelError, match=r"'towers.images.onnx', but .* has no such file"):
         open_onnx(folder, **{**named, "image_graph": "towers.images.onnx"})
 
 
@@ -197,10 +197,10 @@ def test_weights_in_another_file(clip_pair: Path, tmp_path: Path) -> None:
     data.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
     assert open_onnx(folder).identity.weights_sha256 != first
     data.write_bytes(content[:-4])
-    with pytest.raises(ModelError, match="vision_model.onnx_data is truncated"):
+    with pytest.raises(ModelError, match=r"vision_model.onnx_data is truncated"):
         open_onnx(folder)
     data.unlink()
-    with pytest.raises(ModelError, match="keeps its weights in vision_model.onnx_data, which is not beside it"):
+    with pytest.raises(ModelError, match=r"keeps its weights in vision_model.onnx_data, which is not beside it"):
         open_onnx(folder)
 
 

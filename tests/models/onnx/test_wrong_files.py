@@ -59,7 +59,7 @@ def test_a_truncated_graph(folder: Path, share: float) -> None:
     file = folder / "textual.onnx"
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ModelError, match="not a complete ONNX graph .* goes beyond the end"):
+    with pytest.raises(ModelError, match=r"not a complete ONNX graph .* goes beyond the end"):
         open_onnx(folder)
 
 
@@ -78,7 +78,7 @@ def test_a_graph_of_a_newer_form(folder: Path) -> None:
         model.ir_version = 999
 
     edited(folder / "visual.onnx", newer)
-    with pytest.raises(ModelError, match="newer form than onnxruntime"):
+    with pytest.raises(ModelError, match=r"newer form than onnxruntime"):
         open_onnx(folder)
 
 
@@ -88,7 +88,7 @@ def test_operators_of_others_are_never_loaded(folder: Path) -> None:
         model.graph.node.append(onnx.helper.make_node("Run", ["input"], ["x"], domain="evil.example"))
 
     edited(folder / "visual.onnx", foreign)
-    with pytest.raises(ModelError, match="operators of evil.example, which only a library of their authors"):
+    with pytest.raises(ModelError, match=r"operators of evil.example, which only a library of their authors"):
         open_onnx(folder)
 
 
@@ -97,7 +97,7 @@ def test_an_operator_that_does_not_exist(folder: Path) -> None:
         model.graph.node[0].op_type = "Frobnicate"
 
     edited(folder / "visual.onnx", unknown)
-    with pytest.raises(ModelError, match="onnxruntime cannot load it: .*Frobnicate"):
+    with pytest.raises(ModelError, match=r"onnxruntime cannot load it: .*Frobnicate"):
         open_onnx(folder)
 
 
@@ -113,7 +113,7 @@ def test_weights_outside_the_folder(folder: Path, place: str) -> None:
     model = onnx.load(file)
     outside(model)
     file.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="outside its folder"):
+    with pytest.raises(ModelError, match=r"outside its folder"):
         open_onnx(folder)
 
 
@@ -160,21 +160,21 @@ def test_a_broken_file_of_the_hub(hub_folder: Path, name: str, content: str) -> 
 
 def test_a_pad_token_of_another_vocabulary(hub_folder: Path) -> None:
     change_json(hub_folder / "tokenizer_config.json", pad_token="<pad-of-another>")
-    with pytest.raises(ModelError, match="pad_token '<pad-of-another>' is not in its vocabulary"):
+    with pytest.raises(ModelError, match=r"pad_token '<pad-of-another>' is not in its vocabulary"):
         open_onnx(hub_folder)
 
 
 def test_a_tokenizer_whose_ids_are_too_high(hub_folder: Path) -> None:
     rules = (hub_folder / "tokenizer.json").read_text()
     (hub_folder / "tokenizer.json").write_text(rules.replace('"cat": 5', '"cat": 5000'))
-    with pytest.raises(ModelError, match="text_model.onnx cannot be computed"):
+    with pytest.raises(ModelError, match=r"text_model.onnx cannot be computed"):
         open_onnx(hub_folder)
 
 
 def test_a_length_that_nothing_states(hub_folder: Path) -> None:
     (hub_folder / "config.json").write_text("{}")
     change_json(hub_folder / "tokenizer_config.json", model_max_length=None)
-    with pytest.raises(ModelError, match="does not state how many tokens"):
+    with pytest.raises(ModelError, match=r"does not state how many tokens"):
         open_onnx(hub_folder)
     assert open_onnx(hub_folder, context_length=20).capabilities["TokenReader"].context_length == 20
 
@@ -194,44 +194,44 @@ def test_a_spec_that_names_nothing(spec: str, message: str) -> None:
 
 
 def test_a_file_in_the_place_of_a_folder(folder: Path) -> None:
-    with pytest.raises(ModelError, match="is a file, but the onnx adapter loads folders") as caught:
+    with pytest.raises(ModelError, match=r"is a file, but the onnx adapter loads folders") as caught:
         open_onnx(folder / "visual.onnx")
     assert f"onnx:{folder}" in str(caught.value.hint)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="has no ONNX graph"):
+    with pytest.raises(ModelError, match=r"has no ONNX graph"):
         open_onnx(tmp_path)
 
 
 def test_a_pipe_in_the_place_of_a_graph(folder: Path) -> None:
     (folder / "visual.onnx").unlink()
     os.mkfifo(folder / "visual.onnx")
-    with pytest.raises(ModelError, match="no ONNX file at"):
+    with pytest.raises(ModelError, match=r"no ONNX file at"):
         open_onnx(folder)
 
 
 def test_a_misspelt_option(folder: Path) -> None:
-    with pytest.raises(ModelError, match="has no option 'varient'") as caught:
+    with pytest.raises(ModelError, match=r"has no option 'varient'") as caught:
         open_onnx(folder, varient="fp16")
     assert caught.value.hint == "Did you mean 'variant'?"
 
 
 @pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf")])
 def test_a_scale_that_is_none(folder: Path, scale: float) -> None:
-    with pytest.raises(ModelError, match="logit_scale is .* but must be a positive number"):
+    with pytest.raises(ModelError, match=r"logit_scale is .* but must be a positive number"):
         open_onnx(folder, logit_scale=scale)
 
 
 def test_a_device_that_this_onnxruntime_lacks(folder: Path) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
-    with pytest.raises(ModelError, match="has no CUDAExecutionProvider, so it cannot use the device cuda") as caught:
+    with pytest.raises(ModelError, match=r"has no CUDAExecutionProvider, so it cannot use the device cuda") as caught:
         open_onnx(folder, device="cuda")
     assert caught.value.hint == "Install onnxruntime-gpu in place of onnxruntime, or use --device cpu."
-    with pytest.raises(ModelError, match="no provider 'TensorrtExecutionProvider'"):
+    with pytest.raises(ModelError, match=r"no provider 'TensorrtExecutionProvider'"):
         open_onnx(folder, providers=["TensorrtExecutionProvider", "CPUExecutionProvider"])
-    with pytest.raises(ModelError, match="does not know the device 'mps'"):
+    with pytest.raises(ModelError, match=r"does not know the device 'mps'"):
         open_onnx(folder, device="mps")
     assert open_onnx(folder, providers=["CPUExecutionProvider"]).device.type == "cpu"
 

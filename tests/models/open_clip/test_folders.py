@@ -218,11 +218,11 @@ def test_a_folder_in_the_place_of_a_file(open_model, folder):
 
 def test_formats_that_the_adapter_does_not_read(open_model, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"x")
-    with pytest.raises(ModelError, match="m.onnx is an ONNX graph, not a checkpoint") as caught:
+    with pytest.raises(ModelError, match=r"m.onnx is an ONNX graph, not a checkpoint") as caught:
         open_model(f"tiny/{tmp_path / 'm.onnx'}")
     assert str(caught.value.hint).startswith(f"Write onnx:{tmp_path} if ")
     (tmp_path / "m.gguf").write_bytes(b"x")
-    with pytest.raises(ModelError, match="a GGUF file of llama.cpp, and no adapter reads it"):
+    with pytest.raises(ModelError, match=r"a GGUF file of llama.cpp, and no adapter reads it"):
         open_model(f"tiny/{tmp_path / 'm.gguf'}")
 
 

@@ -110,13 +110,11 @@ def identity(
     digests = [[regular_sha256(file) for file in graph.files] for graph in graphs]
     counts = [graph.parameters for graph in graphs]
     # Neither the names of files nor the number of threads changes a feature.
-    architecture = {
-        "providers": providers,
-        **{
-            tower.side: {"inputs": dict(tower.inputs.names), "output": tower.output, "at_once": tower.at_once}
-            for tower in towers
-        },
+    sides = {
+        tower.side: {"inputs": dict(tower.inputs.names), "output": tower.output, "at_once": tower.at_once}
+        for tower in towers
     }
+    architecture = {"providers": list(providers), "sides": sides}
     return ModelIdentity(
         weights_sha256=sha256(json.dumps(digests).encode()).hexdigest(),
         parameters=sum(counts) if all(counts) else 0,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import PIL.Image
@@ -71,7 +71,7 @@ class PlainTransform:
         pixels = pixels.float()
         if self.mean is not None and self.std is not None:
             factor = 1.0 / self.scale if self.scale is not None else 1.0
-            return tv.normalize(pixels, (torch.tensor(self.mean) * factor).tolist(), self._spread(factor))
+            return cast(Tensor, tv.normalize(pixels, (torch.tensor(self.mean) * factor).tolist(), self._spread(factor)))
         return pixels if self.scale is None else pixels * self.scale
 
     @property
@@ -141,4 +141,4 @@ def _cropped(pixels: Tensor, height: int, width: int) -> Tensor:
         around = [max(over, 0) // 2, max(down, 0) // 2, (max(over, 0) + 1) // 2, (max(down, 0) + 1) // 2]
         pixels = tv.pad(pixels, around, fill=0)
     top, left = int((pixels.shape[-2] - height) / 2.0), int((pixels.shape[-1] - width) / 2.0)
-    return tv.crop(pixels, top, left, height, width)
+    return cast(Tensor, tv.crop(pixels, top, left, height, width))

@@ -40,7 +40,8 @@ def logit_scale(options: Mapping[str, Any], measured: tuple[float, float] | None
         return measured[0], float(options.get(BIAS, measured[1]))
     say(
         LOGIT_SCALE_ASSUMED,
-        f"the graphs do not state the factor of the logits, so {USUAL:.0f} was assumed; the model option {SCALE} sets it",
+        f"the graphs do not state the factor of the logits, so {USUAL:.0f} was assumed; the model option "
+        f"{SCALE} sets it",
         brief=f"logit scale {USUAL:.0f} assumed",
     )
     return USUAL, float(options.get(BIAS, 0.0))

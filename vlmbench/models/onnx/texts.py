@@ -18,7 +18,6 @@ from torch import Tensor
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import MissingDependencyError, ModelError, install_command
-from vlmbench.models.base import TokenReader
 from vlmbench.models.onnx.checkpoint import CONFIG, OPEN_CLIP, PREPROCESSOR, TOKENIZER, TOKENIZER_CONFIG, Checkpoint
 from vlmbench.models.onnx.families import Paddings, paddings_of
 from vlmbench.models.onnx.ports import IDS, MASK, POSITIONS, TYPES, Inputs
@@ -47,7 +46,7 @@ class TextReader:
 
     encode: Callable[[Sequence[str]], tuple[Tensor, Tensor]]
     description: str
-    tokens: TokenReader | None
+    tokens: TextTokens | None
 
     def rows(self, texts: Sequence[str], inputs: Inputs) -> Rows:
         """Map N >= 1 texts to what the graph's inputs are filled with, N rows each."""
