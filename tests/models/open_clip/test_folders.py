@@ -216,10 +216,14 @@ def test_a_folder_in_the_place_of_a_file(open_model, folder):
         open_model(f"tiny/{folder}")
 
 
-def test_formats_that_no_adapter_reads(open_model, tmp_path):
+def test_formats_that_the_adapter_does_not_read(open_model, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"x")
-    with pytest.raises(ModelError, match="an ONNX graph, and no adapter reads it"):
+    with pytest.raises(ModelError, match=r"m.onnx is an ONNX graph, not a checkpoint") as caught:
         open_model(f"tiny/{tmp_path / 'm.onnx'}")
+    assert str(caught.value.hint).startswith(f"Write onnx:{tmp_path} if ")
+    (tmp_path / "m.gguf").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"a GGUF file of llama.cpp, and no adapter reads it"):
+        open_model(f"tiny/{tmp_path / 'm.gguf'}")
 
 
 @pytest.mark.parametrize("loss", [torch.tensor(0.1), 0.1])

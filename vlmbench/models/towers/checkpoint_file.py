@@ -21,7 +21,6 @@ NUMPY_SUFFIXES = frozenset({".npz", ".npy"})
 CHECKPOINT_SUFFIXES = TORCH_SUFFIXES | NUMPY_SUFFIXES | {".safetensors"}
 
 FOREIGN_SUFFIXES: Mapping[str, str] = {
-    ".onnx": "an ONNX graph",
     ".gguf": "a GGUF file of llama.cpp",
     ".ggml": "a GGML file",
     ".h5": "weights of TensorFlow",
@@ -84,6 +83,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise ModelError(f"no checkpoint file at {path.absolute()}", hint=_neighbours(path))
     if path.suffix not in CHECKPOINT_SUFFIXES:
+        if path.suffix == ".onnx":
+            raise ModelError(
+                f"{path} is an ONNX graph, not a checkpoint",
+                hint=f"Write onnx:{path.parent} if the graphs of images and texts, the tokenizer and the image "
+                "processor are in this folder.",
+            )
         foreign = FOREIGN_SUFFIXES.get(path.suffix)
         what = f"{foreign}, and no adapter reads it" if foreign else "not a known checkpoint format"
         raise ModelError(

@@ -1,0 +1,1 @@
+"""Dual encoders as ONNX graphs, the form in which models are deployed."""
