@@ -24,6 +24,9 @@ class BoxFacts:
         sizes: the width and height of each sample, as the data states them; None if it does not state them.
         size_of: a function that looks up the stated size of one sample, for data whose sizes may be wrong. These sizes
             decide whether a picture is turned, but a picture of another size is not refused.
+        image_ids_stated: whether the data states the ids of its images. If not, they are only places, and a results
+            file must name the images.
+        category_ids_stated: whether the data states the ids of its classes. If not, they are only places.
     """
 
     image_ids: tuple[int, ...]
@@ -33,6 +36,8 @@ class BoxFacts:
     partial: tuple[tuple[int, ...], ...] | None = None
     sizes: tuple[tuple[int, int] | None, ...] | None = None
     size_of: Callable[[int], tuple[int, int] | None] | None = None
+    image_ids_stated: bool = True
+    category_ids_stated: bool = True
 
 
 @runtime_checkable
@@ -46,7 +51,12 @@ def facts_of(dataset: ImageDataset, classes: int) -> BoxFacts:
     """The dataset's facts. If it states none, samples and classes get the ids 1, 2, 3, …"""
     if isinstance(dataset, BoxDataset):
         return dataset.facts
-    return BoxFacts(tuple(range(1, len(dataset.samples) + 1)), tuple(range(1, classes + 1)))
+    return BoxFacts(
+        tuple(range(1, len(dataset.samples) + 1)),
+        tuple(range(1, classes + 1)),
+        image_ids_stated=False,
+        category_ids_stated=False,
+    )
 
 
 class AnnotatedSizes:

@@ -120,6 +120,28 @@ NO_OBJECTS = Code(
     not_strict="The other classes' values are correct, and any other evaluator gives the same.",
 )
 
+# Boxes and masks of files of answers that were made elsewhere.
+UNANSWERED_IMAGES = Code(
+    "unanswered-images", "A results file has no detection for most of the images. They count as images without one."
+)
+OTHER_CATEGORIES = Code(
+    "other-categories",
+    "A results file has detections of categories that are not classes of the task. They do not count.",
+)
+REPEATED_DETECTIONS = Code(
+    "repeated-detections",
+    "A results file has detections more than once: same image, class, box and score. Each counts, most as a mistake.",
+)
+DETECTIONS_OUTSIDE = Code(
+    "detections-outside",
+    "Most boxes of a results file leave their images, or look like corners in place of a corner and a size.",
+)
+DETECTIONS_LEFT_OUT = Code(
+    "detections-left-out",
+    "A results file has detections below the protocol's threshold of scores, or more than its limit for an image.",
+    not_strict="The protocol states both, and they hold for every detector.",
+)
+
 DATASET_TRANSFORM = Code(
     "dataset-transform",
     "The dataset was an object in memory that transforms its images itself, before the model's own transform.",

@@ -13,9 +13,9 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats.annotation_files import folders_with, strings
-from vlmbench.data.formats.boxes.find import find_boxes
+from vlmbench.data.formats.boxes.find import FoundBoxes, find_boxes
 from vlmbench.data.formats.boxes.plausible import check_boxes_fit
-from vlmbench.data.formats.coco_json import AnnotatedImage, AnnotationFile, Category
+from vlmbench.data.formats.coco_json import AnnotatedImage, Category
 from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
@@ -81,7 +81,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         [(image.file, _boxes(image, label_of)) for image in images],
         classes,
         found.annotation_files,
-        _facts(found.content, images, label_of),
+        _facts(found, images, label_of),
     )
 
 
@@ -154,9 +154,9 @@ def _boxes(image: AnnotatedImage, label_of: dict[int, int]) -> tuple[Box, ...]:
     )
 
 
-def _facts(found: AnnotationFile, images: Sequence[AnnotatedImage], label_of: dict[int, int]) -> BoxFacts:
+def _facts(found: FoundBoxes, images: Sequence[AnnotatedImage], label_of: dict[int, int]) -> BoxFacts:
     ids = {label: category for category, label in label_of.items()}
-    frequency = {category.id: category.frequency for category in found.categories}
+    frequency = {category.id: category.frequency for category in found.content.categories}
     frequencies = [frequency[ids[label]] for label in range(len(ids))]
     federated = all(image.absent is not None and image.partial is not None for image in images)
 
@@ -170,6 +170,8 @@ def _facts(found: AnnotationFile, images: Sequence[AnnotatedImage], label_of: di
         absent=tuple(chosen(image.absent) for image in images) if federated else None,
         partial=tuple(chosen(image.partial) for image in images) if federated else None,
         sizes=tuple(image.size for image in images),
+        image_ids_stated=found.is_one_file,
+        category_ids_stated=found.is_one_file or found.form == "cxcywh",  # YOLO's label files number the classes
     )
 
 

@@ -118,6 +118,8 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
                 tuple(range(1, len(images) + 1)),
                 tuple(range(1, len(classes) + 1)),
                 size_of=lambda index: _size(root, images[index]),
+                image_ids_stated=False,
+                category_ids_stated=False,
             ),
         )
     objects = [found for image in images for found in _objects(root, image, label_of)]

@@ -27,8 +27,8 @@ class Answer:
     them. Otherwise the last three attributes are None.
 
     Attributes:
-        xywh: (D, 4) float32 left, top, width, height, in pixels.
-        scores: (D,) float32 score of each detection.
+        xywh: (D, 4) float32 left, top, width, height, in pixels; float64 if they come from a file with more digits.
+        scores: (D,) score of each detection, of the same type.
         labels: (D,) int64 class of each detection.
         region_labels: (R,) int64 true class of each box.
         region_ranks: (R,) int64 rank of the true class among all classes, from 1. Classes with the same score as the
@@ -104,9 +104,20 @@ def answer_native(found: Detections, classes: int, protocol: DetectionProtocol) 
             f"the detector returned labels from {int(labels.min())} to {int(labels.max())}, but the labels of the "
             f"{counted(classes, 'class', 'classes')} are 0 to {classes - 1}"
         )
+    return answer_ranked(_xywh(boxes), scores, labels, protocol)
+
+
+def answer_ranked(xywh: Tensor, scores: Tensor, labels: Tensor, protocol: DetectionProtocol) -> Answer:
+    """The detections that reach the score threshold, the highest scores first, and not more than the protocol allows.
+
+    Args:
+        xywh: (N, 4) left, top, width, height.
+        scores: (N,) finite. Detections with equal scores keep their order.
+        labels: (N,) int64.
+    """
     order = scores.sort(descending=True, stable=True).indices
     order = order[scores[order] >= protocol.score_threshold][: protocol.max_detections]
-    return Answer(_xywh(boxes[order]), scores[order], labels[order])
+    return Answer(xywh[order], scores[order], labels[order])
 
 
 def _xywh(corners: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from vlmbench.data.base import Box, ImageDataset
 from vlmbench.data.boxes import BoxFacts
@@ -81,12 +82,17 @@ class Answered:
         """
         truth = [boxes_of(dataset, index) for index in self.indices]
         ids, categories = self.facts.image_ids, self.facts.category_ids
+        exact = any(answer.scores.dtype == torch.float64 for answer in self.answers)
         columns: dict[str, pa.Array] = {
             "sample": pa.array([dataset.samples[index].id for index in self.indices], pa.string()),
             "content": pa.array(self.contents, pa.string()),
             "image_id": pa.array([ids[index] for index in self.indices], pa.int64()),
-            "boxes": pa.array([answer.xywh.tolist() for answer in self.answers], pa.list_(_CORNERS)),
-            "scores": _lists([answer.scores.numpy() for answer in self.answers], pa.float32()),
+            "boxes": pa.array(
+                [answer.xywh.tolist() for answer in self.answers], pa.list_(_EXACT_CORNERS if exact else _CORNERS)
+            ),
+            "scores": _lists(
+                [answer.scores.numpy() for answer in self.answers], pa.float64() if exact else pa.float32()
+            ),
             "labels": _lists([answer.labels.numpy() for answer in self.answers], pa.int32()),
             "category_ids": _lists(
                 [[categories[label] for label in answer.labels.tolist()] for answer in self.answers], pa.int64()
