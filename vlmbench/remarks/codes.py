@@ -39,6 +39,30 @@ IMPORTED = Code(
     everywhere=True,
 )
 
+# Answers that were made elsewhere.
+ANSWERS_GIVEN = Code(
+    "answers-given",
+    "The answers were made elsewhere and read from a file. vlmbench computed the metrics.",
+    not_strict=_ASKED,
+    everywhere=True,
+)
+IMAGES_ABSENT = Code(
+    "images-absent",
+    "The answers were made elsewhere, and no image was on this machine. The fingerprint of the data covers ids and "
+    "labels only.",
+)
+ANSWERS_UNMATCHED = Code(
+    "answers-unmatched", "A file of answers has answers to samples that the data does not have. They were not used."
+)
+ANSWERS_MISSING = Code(
+    "answers-missing", "A file of answers lacks answers to samples, and the card leaves them out.", unranked=True
+)
+PAIRS_UNSCORED = Code(
+    "pairs-unscored",
+    "A file of answers lacks scores of pairs, or its lists are short. Such a pair ranks behind all others.",
+    not_strict="Lists of the best candidates are usual. A rank behind the end of a list is the worst possible one.",
+)
+
 # Data.
 OTHER_SIZE = Code(
     "other-size",
@@ -289,7 +313,18 @@ WARNING = Code("warning", "Code outside vlmbench, or code without a remark of it
 
 CHOICES = frozenset(
     code.name
-    for code in (SUBSET, SEED, PRECISION, SETTING, READOUT, TRANSFER, OWN_CLASS_NAMES, OWN_TEMPLATES, IMPORTED)
+    for code in (
+        SUBSET,
+        SEED,
+        PRECISION,
+        SETTING,
+        READOUT,
+        TRANSFER,
+        OWN_CLASS_NAMES,
+        OWN_TEMPLATES,
+        IMPORTED,
+        ANSWERS_GIVEN,
+    )
 )
 """The codes of how a question was asked. The record's fields state it too. All other codes are of what happened."""
 FROM_FIELDS = CHOICES | {BAD_SAMPLES.name, NO_VALUE.name}

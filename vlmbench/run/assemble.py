@@ -12,7 +12,7 @@ from vlmbench.data.base import READING_RULES, ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
-from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
+from vlmbench.records import DatasetInfo, GivenFile, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import CHOICES
 from vlmbench.run.identity import environment, full_protocol
@@ -35,18 +35,25 @@ def build_record(
     started: datetime,
     predictions_sha256: str,
     peak_memory_bytes: int | None,
+    answers: GivenFile | None = None,
 ) -> Record:
     """The record of one pair."""
     card, tally = question.card, engine.tally
     limit = options.limit if len(question.indices) < len(question.dataset.samples) else None
     record = Record(
         id=id,
-        model=_model_info(engine.model),
+        model=_model_info(engine.model, answers),
         task=TaskInfo(
             name=card.name,
             plugin=card.plugin,
             version=version,
-            dataset=_dataset_info(question.dataset, len(outcome.contents), fingerprints["test"], card.samples),
+            dataset=_dataset_info(
+                question.dataset,
+                len(outcome.contents),
+                fingerprints["test"],
+                card.samples,
+                images_absent=outcome.images_absent,
+            ),
             other_data={
                 role: _dataset_info(used.dataset, len(outcome.other_contents[role]), fingerprints[role])
                 for role, used in question_data(question).items()
@@ -96,7 +103,12 @@ def _speed(tally: ImageTally, seconds: float) -> float | None:
 
 
 def _dataset_info(
-    dataset: ImageDataset, used: int, fingerprint: str, standard_samples: int | None = None
+    dataset: ImageDataset,
+    used: int,
+    fingerprint: str,
+    standard_samples: int | None = None,
+    *,
+    images_absent: bool = False,
 ) -> DatasetInfo:
     return DatasetInfo(
         source=dataset.info.kind,
@@ -108,11 +120,13 @@ def _dataset_info(
         standard_samples=standard_samples,
         fingerprint=fingerprint,
         reading_rules=READING_RULES,
+        images="absent" if images_absent else None,
     )
 
 
-def _model_info(model: Model) -> ModelInfo:
+def _model_info(model: Model, answers: GivenFile | None) -> ModelInfo:
     card, identity = model.card, model.identity
+    described = card.model_dump(exclude_defaults=True, exclude={"name", "adapter", "spec", "options"})
     return ModelInfo(
         name=card.name,
         adapter=card.adapter,
@@ -129,4 +143,6 @@ def _model_info(model: Model) -> ModelInfo:
         logit_scale=getattr(model, "logit_scale", None),
         logit_bias=getattr(model, "logit_bias", None),
         revision=identity.revision,
+        answers=answers,
+        card=described if answers else {},
     )
