@@ -239,9 +239,7 @@ def _check_boxes(
             count=count,
             examples=(name for name, outside in zip(boxes.names, out, strict=True) if outside),
         )
-    elif (
-        not (boxes.sizes > 0).any() and len(out) >= _MANY and bool((boxes.numbers[:, 2:] >= boxes.numbers[:, :2]).all())
-    ):
+    elif len(out) >= _MANY and not (boxes.sizes > 0).any() and _like_corners(boxes.numbers):
         say(
             DETECTIONS_OUTSIDE,
             f"no box of {given.path.name} has a width below its left or a height below its top, as if bbox held left, "
@@ -249,6 +247,11 @@ def _check_boxes(
             brief="boxes that look like corners",
             count=len(out),
         )
+
+
+def _like_corners(numbers: NDArray[np.float64]) -> bool:
+    """Whether the last two of the four numbers of all boxes are never below the first two."""
+    return bool((numbers[:, 2:] >= numbers[:, :2]).all())
 
 
 def _tell_of_repeated(given: GivenDetections, order: NDArray[np.int64], images: Matched) -> None:

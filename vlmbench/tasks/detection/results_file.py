@@ -187,7 +187,7 @@ def _box_of_mask(path: Path, row: int, entry: Mapping[str, Any]) -> list[float]:
             path,
             row,
             entry,
-            "has neither a 'bbox' nor a mask in COCO's run-length code, of which the box could be made",
+            "has no 'bbox', and no mask in COCO's run-length code",
         ) from error
 
 

@@ -127,8 +127,8 @@ def _check_numbers(written: set[int], facts: BoxFacts, classes: int, path: Path)
     seen = f"from {min(written)} to {max(written)}"
     if not facts.category_ids_stated:
         raise ModelError(
-            f"{path}: the category ids are numbers {seen}, but the data names its {counted(classes, 'class', 'classes')}"
-            " and does not number them",
+            f"{path}: the category ids are numbers {seen}, but the data does not number its "
+            f"{counted(classes, 'class', 'classes')}",
             hint=state_the_meaning(path),
         )
     own = set(facts.category_ids)

@@ -2,8 +2,8 @@
 
 The source :mod:`vlmbench.data.sources.coco` and the reader of results files (:mod:`vlmbench.tasks.detection.given`) use
 it. Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form,
-many of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few boxes
-leave their images, they were drawn carelessly: then it is a remark.
+many of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few
+boxes leave their images, they were drawn carelessly: then it is a remark.
 """
 
 from __future__ import annotations
