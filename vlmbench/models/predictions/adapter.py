@@ -21,9 +21,18 @@ from vlmbench.models.options import Kinds, check_options
 from vlmbench.paths import safe_name, user_path
 from vlmbench.registry import did_you_mean
 
-OPTIONS: Mapping[str, Kinds] = {"missing": (str,), "scores": (str,), "logit_scale": (float, int)}
+OPTIONS: Mapping[str, Kinds] = {
+    "missing": (str,),
+    "scores": (str,),
+    "logit_scale": (float, int),
+    "category_ids": (str,),
+    "first_value": (int,),
+}
 MISSING = ("refuse", "left-out")
 SCORES = ("logits", "probabilities")
+CATEGORY_IDS = ("data", "from-0", "from-1")
+_BOXES, _OUTLINES = ".bbox.json", ".segm.json"
+"""mmdetection writes two files of the same detections: one with boxes, and one with masks too."""
 ELSEWHERE = "not known: the answers were made elsewhere"
 
 
@@ -36,17 +45,23 @@ def load(card: ModelCard, options: LoadOptions) -> GivenModel:
       scores the other samples.
     - ``scores``: what scores of classes are, ``probabilities`` or ``logits``.
     - ``logit_scale``: the factor of logits before a softmax; 1 by default.
+    - ``category_ids``: what numbers in ``category_id`` of detections are: ``data``: the data's own ids; ``from-0`` and
+      ``from-1``: places in the order of the classes. Without it, they are the data's ids, and are refused if they seem
+      to be something else.
+    - ``first_value``: the value of the first class in masks; 0 by default.
 
     Raises:
         ModelError: there is no such folder, it has no answers, or an option is wrong.
     """
     check_options(card, OPTIONS)
-    for name, allowed in (("missing", MISSING), ("scores", SCORES)):
+    for name, allowed in (("missing", MISSING), ("scores", SCORES), ("category_ids", CATEGORY_IDS)):
         value = card.options.get(name, allowed[0])
         if value not in allowed:
             raise ModelError(
                 f"model {card.name!r}: option {name!r} is {value!r}", hint=did_you_mean(value, allowed) or None
             )
+    if (first := card.options.get("first_value", 0)) < 0:
+        raise ModelError(f"model {card.name!r}: option 'first_value' is {first}, but must be 0 or above")
     scale = card.options.get("logit_scale")
     if scale is not None and not 0 < scale < float("inf"):
         raise ModelError(f"model {card.name!r}: option 'logit_scale' is {scale}, but must be a number above 0")
@@ -95,6 +110,8 @@ class GivenModel:
     def path(self, task: str, suffixes: Sequence[str]) -> Path | None:
         """The file or folder of the answers to a task."""
         found = [path for suffix in suffixes if (path := self.folder / f"{safe_name(task)}{suffix}").exists()]
+        names = {path.name for path in found}
+        found = [path for path in found if path.name.replace(_OUTLINES, _BOXES) not in names - {path.name}]
         if len(found) > 1:
             raise ModelError(
                 f"{self.card.name} has two sets of answers to {task}: {found[0].name} and {found[1].name} in "

@@ -5,16 +5,19 @@ The detection plugin and its metrics use it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from vlmbench.data.base import Box, ImageDataset
 from vlmbench.data.boxes import BoxFacts
+from vlmbench.features.saved_answers import SavedAnswers
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
 from vlmbench.tasks.detection.answers import Answer
 
@@ -127,12 +130,37 @@ def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
 
 def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
     """The detections of a record's Parquet file, in the form of a COCO results file."""
-    names = ("image_id", "boxes", "scores", "category_ids")
     return [
         {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}
-        for row in table.select(names).to_pylist()
+        for row in table.select(_RESULTS).to_pylist()
         for box, score, category in zip(row["boxes"], row["scores"], row["category_ids"], strict=True)
     ]
+
+
+def save_results(saving: SavedAnswers, table: pa.Table, facts: BoxFacts, class_names: Sequence[str]) -> None:
+    """Write the detections of a table in the form of COCO's results, which ``predictions:DIR`` reads.
+
+    If the data states no ids, images and classes are named. If the model classified the data's own boxes, the file is a
+    Parquet table, because it also holds how the model ranked their classes. All numbers are exact.
+    """
+    if not facts.category_ids_stated:
+        labels = table["labels"].to_pylist()
+        names = _lists([[class_names[label] for label in own] for own in labels], pa.string())
+        table = table.set_column(table.column_names.index("category_ids"), "category_ids", names)
+    if not facts.image_ids_stated:
+        table = table.set_column(table.column_names.index("image_id"), "image_id", table["sample"])
+    if "region_ranks" in table.column_names:
+        with saving.new(".parquet") as path:
+            pq.write_table(table.select([*_RESULTS, *_OF_REGIONS]), path)
+        return
+    with saving.new(".json") as path, path.open("w", encoding="utf-8") as file:
+        for number, entry in enumerate(coco_results(table)):
+            file.write(f"{',' if number else '['}\n{json.dumps(entry)}")
+        file.write("\n]\n" if any(table["scores"].to_pylist()) else "[]\n")
+
+
+_RESULTS = ("image_id", "boxes", "scores", "category_ids")
+_OF_REGIONS = ("region_labels", "region_ranks", "region_top")
 
 
 def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:

@@ -27,6 +27,9 @@ SUFFIXES = (".json", ".bbox.json", ".json.gz", ".parquet")
 OUTLINES = (".segm.json",)
 """The ending of mmdetection's results files with masks. They have boxes, too."""
 PICKLES = (".pkl", ".pickle", ".pth", ".pt")
+"""The endings of files that are refused, because to open them may run code. The message says what to write instead."""
+RESULTS = (*SUFFIXES, *OUTLINES, *PICKLES)
+"""The endings of all files that are looked for. ``--save-answers`` writes the first."""
 _PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
 _WRITE_JSON = (
     "Write COCO's results as JSON: detectron2's evaluator writes coco_instances_results.json into its output folder; "

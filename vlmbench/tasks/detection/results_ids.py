@@ -169,20 +169,23 @@ _SEVERAL = -2
 
 def _names(samples: Sequence[str]) -> dict[str, int]:
     """The sample of each name: its id, the name of its file, and both without the ending."""
+    files = [posixpath.basename(sample) for sample in samples]
     found: dict[str, int] = {}
-    for form in (lambda name: name, posixpath.basename):
-        for cut in (lambda name: name, lambda name: posixpath.splitext(name)[0]):
-            own: dict[str, int] = {}
-            for index, sample in enumerate(samples):
-                name = cut(form(sample))
-                own[name] = index if own.get(name, index) == index else _SEVERAL
-            found = {**own, **found}  # a whole id comes before a part of one
+    for names in (samples, _stems(samples), files, _stems(files)):
+        own: dict[str, int] = {}
+        for index, name in enumerate(names):
+            own[name] = index if own.get(name, index) == index else _SEVERAL
+        found = {**own, **found}  # a whole id comes before a part of one
     return found
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    return [posixpath.splitext(name)[0] for name in names]
 
 
 def _numbered_names(samples: Sequence[str]) -> dict[int, int]:
     """The sample of each number, if the names of all files are different numbers; else nothing."""
-    stems = [posixpath.splitext(posixpath.basename(sample))[0] for sample in samples]
+    stems = _stems([posixpath.basename(sample) for sample in samples])
     if not all(stem.isdecimal() for stem in stems):
         return {}
     numbers = {int(stem): index for index, stem in enumerate(stems)}
