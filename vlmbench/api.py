@@ -199,6 +199,7 @@ _SETTINGS = {spec.name for spec in fields(RunRequest)} - {
     "plugins",
     "transfers",
     "learn_from",
+    "save_answers",
 }
 """The arguments of :func:`evaluate` that are fields of a request."""
 

@@ -19,6 +19,7 @@ ALLOWABLE: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not 
 _OF_METRICS = frozenset({"metrics", "main_metric"})
 """Fields of a protocol that describe the measurement, not the question."""
 _SCALE = "logit_scale"
+_CONFIDENCE = "confidence"
 _IMAGE_IDS, _PROPOSALS = "image_ids_sha256", "proposals_sha256"
 _TRANSFORM, _TOKENIZER, _PRECISION = "image transform", "tokenizer", "precision"
 _LONGEST = 60
@@ -132,13 +133,17 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
 def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields of the protocols that must be equal.
 
-    The scale belongs to the model, unless a user set it. Names of images matter only if proposals are matched by them.
+    The scale belongs to the model, unless a user set it. So does the meaning of a confidence, if answers were made
+    elsewhere. Names of images matter only if proposals are matched by them.
     """
     left_out = _OF_METRICS
     if not any(_SCALE in record.run.settings for record in (baseline, candidate)):
         left_out = left_out | {_SCALE}
     if not any(_PROPOSALS in record.task.protocol for record in (baseline, candidate)):
         left_out = left_out | {_IMAGE_IDS}
+
+    if any(record.model.answers is not None for record in (baseline, candidate)):
+        left_out = left_out | {_CONFIDENCE}
 
     def kept(record: Record) -> dict[str, Any]:
         # In the form of JSON: a new record may have a tuple where a record from a file has a list.

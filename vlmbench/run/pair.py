@@ -23,7 +23,7 @@ from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, Vlmbe
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.peak_memory import PeakMemory
 from vlmbench.features.saved_answers import SavedAnswers
-from vlmbench.models.base import Answers, Model, capability
+from vlmbench.models.base import Model
 from vlmbench.paths import safe_name
 from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, Record
@@ -44,7 +44,7 @@ from vlmbench.tasks.base import (
     question_data,
     settings_in_use,
 )
-from vlmbench.tasks.given.base import answered, given_file, given_sha256, unsupported
+from vlmbench.tasks.given.base import answered, given_file, given_sha256, made_elsewhere, unsupported
 from vlmbench.wording import counted, either
 
 UNIQUE_COLUMNS = ("sample", "content")
@@ -146,9 +146,9 @@ def _load(job: Job, state: ProcessState) -> _Pair:
     model = state.model(job.model)
     if reason := unsupported(task.question, model):
         raise UnsupportedError(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
-    if isinstance(dataset := task.question.dataset, MayLackImages) and dataset.no_images is not None:
-        if capability(model, Answers) is None:
-            raise dataset.no_images
+    dataset = task.question.dataset
+    if isinstance(dataset, MayLackImages) and dataset.no_images is not None and not made_elsewhere(model):
+        raise dataset.no_images
     settings, unused = _settings_used(job, task.plugin, task.question, model)
     names = task.question.other_models if isinstance(task.question, UsesOtherModels) else ()
     others = {name: state.other_model(name) for name in names}
@@ -292,7 +292,7 @@ def _ask(pair: _Pair) -> _Asked:
 
 
 def _not_saved(pair: _Pair) -> str:
-    if capability(pair.model, Answers) is not None:
+    if made_elsewhere(pair.model):
         return "they were read from a file"
     return f"the kind of task {pair.question.card.plugin!r} cannot save answers"
 

@@ -65,6 +65,11 @@ class TakesAnswers(Protocol):
         """
 
 
+def made_elsewhere(model: Model) -> bool:
+    """Whether the answers of this model were made elsewhere."""
+    return capability(model, Answers) is not None
+
+
 def unsupported(question: Question, model: Model) -> str | None:
     """Why a model cannot answer a question, and what would change that; None if it can.
 
