@@ -162,6 +162,14 @@ class MaskDataset(ImageDataset, Protocol):
         """
 
 
+@runtime_checkable
+class NamesMasks(Protocol):
+    """Implemented by datasets whose masks are files."""
+
+    mask_names: Sequence[str]
+    """The path of each sample's mask file below the folder of masks. Predicted masks often have these names."""
+
+
 def segment_centres(count: int, frames: int) -> list[int]:
     """The indices of the frames that represent a clip: floor((i + 0.5) * count / frames), i = 0 ... frames - 1.
 

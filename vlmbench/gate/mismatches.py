@@ -150,7 +150,11 @@ def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict
         plain = json.loads(json.dumps(record.task.protocol, default=str))
         return {name: value for name, value in plain.items() if name not in left_out}
 
-    return kept(baseline), kept(candidate)
+    old, new = kept(baseline), kept(candidate)
+    if any(record.model.answers is not None for record in (baseline, candidate)):
+        both = old.keys() & new.keys()  # how the other system was asked is not known
+        return {name: old[name] for name in both}, {name: new[name] for name in both}
+    return old, new
 
 
 def _data(record: Record) -> str:

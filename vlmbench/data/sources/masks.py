@@ -57,6 +57,7 @@ class MaskFiles:
         self._root = layout.root
         self._images = [f"{layout.images}/{path}" if layout.images else path for path in collected.images]
         self._masks = [f"{layout.masks}/{path}" if layout.masks else path for path in collected.masks]
+        self.mask_names: Sequence[str] = [readable(path) for path in collected.masks]
         self._values = values
         self._assumes_unscored = not values.ignore_stated and values.classes == 2 and values.values is None
 

@@ -20,6 +20,7 @@ from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.labels import listing, normalise
 from vlmbench.errors import ModelError
 from vlmbench.tasks.detection.results_file import Id
+from vlmbench.tasks.given.matching import Matcher
 from vlmbench.wording import counted, either
 
 DATA, FROM_0, FROM_1 = "data", "from-0", "from-1"
@@ -61,7 +62,7 @@ def match_images(ids: Sequence[Id], dataset: ImageDataset, facts: BoxFacts, path
         ModelError: no id is in the data; a name may be that of several images; or there are numbers, but the data
             states no image ids and its files have other names.
     """
-    names = _names([sample.id for sample in dataset.samples])
+    matcher = Matcher(dataset, str(path))
     numbers = dict(zip(facts.image_ids, range(len(facts.image_ids)), strict=True))
     if not facts.image_ids_stated:
         numbers = _numbered_names([sample.id for sample in dataset.samples])
@@ -71,7 +72,7 @@ def match_images(ids: Sequence[Id], dataset: ImageDataset, facts: BoxFacts, path
                 f"names, such as {dataset.samples[0].id!r}",
                 hint="Write the name of the image's file as image_id.",
             )
-    place_of = {name: _image(name, names, numbers, path) for name in set(ids)}
+    place_of = {name: _image(name, matcher, numbers) for name in set(ids)}
     return _matched(ids, place_of, "image ids", f"{facts.image_ids[0]} and {dataset.samples[0].id!r}", path)
 
 
@@ -164,46 +165,21 @@ def _matched(ids: Sequence[Id], place_of: Mapping[Id, int], what: str, examples:
     return Matched(np.fromiter((place_of[name] for name in ids), np.int64, len(ids)), unknown)
 
 
-_SEVERAL = -2
-
-
-def _names(samples: Sequence[str]) -> dict[str, int]:
-    """The sample of each name: its id, the name of its file, and both without the ending."""
-    files = [posixpath.basename(sample) for sample in samples]
-    found: dict[str, int] = {}
-    for names in (samples, _stems(samples), files, _stems(files)):
-        own: dict[str, int] = {}
-        for index, name in enumerate(names):
-            own[name] = index if own.get(name, index) == index else _SEVERAL
-        found = {**own, **found}  # a whole id comes before a part of one
-    return found
-
-
-def _stems(names: Sequence[str]) -> list[str]:
-    return [posixpath.splitext(name)[0] for name in names]
-
-
 def _numbered_names(samples: Sequence[str]) -> dict[int, int]:
     """The sample of each number, if the names of all files are different numbers; else nothing."""
-    stems = _stems([posixpath.basename(sample) for sample in samples])
+    stems = [posixpath.splitext(posixpath.basename(sample))[0] for sample in samples]
     if not all(stem.isdecimal() for stem in stems):
         return {}
     numbers = {int(stem): index for index, stem in enumerate(stems)}
     return numbers if len(numbers) == len(stems) else {}
 
 
-def _image(name: Id, names: Mapping[str, int], numbers: Mapping[int, int], path: Path) -> int:
+def _image(name: Id, matcher: Matcher, numbers: Mapping[int, int]) -> int:
     if isinstance(name, int):
         return numbers.get(name, NOTHING)
-    plain = name.replace("\\", "/")
-    tried = (name, plain, posixpath.basename(plain), posixpath.splitext(posixpath.basename(plain))[0])
-    place = next((names[each] for each in tried if each in names), NOTHING)
-    if place == _SEVERAL:
-        raise ModelError(
-            f"{path}: the image id {name!r} may be one of several images with this name",
-            hint="Write the path of the image in the data, or the data's own image id.",
-        )
-    return numbers.get(int(name), NOTHING) if place == NOTHING and name.isdecimal() else place
+    if found := matcher.find(name):
+        return found[0]
+    return numbers.get(int(name), NOTHING) if name.isdecimal() else NOTHING
 
 
 def _class_names(lists: Sequence[Sequence[str]]) -> dict[str, int]:
