@@ -57,6 +57,9 @@ ANSWERS_UNMATCHED = Code(
 ANSWERS_MISSING = Code(
     "answers-missing", "A file of answers lacks answers to samples, and the card leaves them out.", unranked=True
 )
+ANSWERS_IN_ORDER = Code(
+    "answers-in-order", "A file of answers does not name its samples. They were taken in the order of the data."
+)
 PAIRS_UNSCORED = Code(
     "pairs-unscored",
     "A file of answers lacks scores of pairs, or its lists are short. Such a pair ranks behind all others.",

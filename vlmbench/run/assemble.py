@@ -98,8 +98,10 @@ def _with_remarks(record: Record, said: Iterable[Remark]) -> Record:
 
 
 def _speed(tally: ImageTally, seconds: float) -> float | None:
-    """Images a second, to six significant digits; None if some features come from an earlier run."""
-    return float(f"{tally.computed / seconds:.6g}") if seconds and not tally.from_earlier else None
+    """Images a second, to six significant digits; None if some features come from an earlier run, or if there are
+    none."""
+    known = seconds and tally.computed and not tally.from_earlier
+    return float(f"{tally.computed / seconds:.6g}") if known else None
 
 
 def _dataset_info(
