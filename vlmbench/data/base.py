@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.remote import Remote
-from vlmbench.errors import BadSampleError, DataError, PluginError
+from vlmbench.errors import BadSampleError, NoImagesError, PluginError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -258,7 +258,7 @@ def content_if_readable(dataset: ImageDataset, index: int) -> str | None:
 class MayLackImages(Protocol):
     """Implemented by datasets that can be opened without their images, from the files that list them."""
 
-    no_images: DataError | None
+    no_images: NoImagesError | None
     """Why the images were not found; None if they were found."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from vlmbench.data.base import Box, ImageDataset
@@ -36,8 +36,8 @@ class BoxFacts:
     partial: tuple[tuple[int, ...], ...] | None = None
     sizes: tuple[tuple[int, int] | None, ...] | None = None
     size_of: Callable[[int], tuple[int, int] | None] | None = None
-    image_ids_stated: bool = True
-    category_ids_stated: bool = True
+    image_ids_stated: bool = field(default=True, repr=False)
+    category_ids_stated: bool = field(default=True, repr=False)
 
 
 @runtime_checkable

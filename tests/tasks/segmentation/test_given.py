@@ -16,8 +16,9 @@ from said import remarked
 from toy_dense import toy_model
 
 from vlmbench.cards import ModelCard, TaskCard
-from vlmbench.data.base import SourceContext
+from vlmbench.data.base import SourceContext, SourceInfo
 from vlmbench.data.contents import ContentHashes
+from vlmbench.data.image_files import ImageFiles
 from vlmbench.data.open import open_dataset
 from vlmbench.errors import BadSampleError, ModelError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
@@ -147,10 +148,7 @@ def test_names_of_the_datas_own_masks(tmp_path: Path) -> None:
     root = tmp_path / "set"
     for seed, name in enumerate("ab"):
         for path, content in (
-            (
-                root / "images" / "town" / f"{name}_leftImg8bit.png",
-                saved(np.zeros((*SHAPE, 3), np.uint8) + seed, "PNG"),
-            ),
+            (root / "images" / "town" / f"{name}_leftImg8bit.png", rgb(np.full(SHAPE, seed))),
             (root / "masks" / "town" / f"{name}_own.png", png(truth(name))),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +233,7 @@ def test_values_from_1_are_refused_and_read_with_the_option(
     with pytest.raises(ModelError, match="the value 4"):
         judge(shifted)
     assert judge(shifted, first_value=1)[0].metrics == plain.metrics
-    with pytest.raises(ModelError, match="the classes are 1 to 4|classes are 1 to 4"):
+    with pytest.raises(ModelError, match="classes are 1 to 4"):
         judge(GUESSES, first_value=1)
     with pytest.raises(ModelError, match="must be 0 or above"):
         judge(GUESSES, first_value=-1)
@@ -276,14 +274,12 @@ def test_a_file_or_an_empty_folder_holds_no_masks(folder: Path, tmp_path: Path) 
 def test_saved_names_are_found_again_for_ids_of_any_kind(tmp_path: Path) -> None:
     ids = ["x.jpg", "x.png", "x.png.jpg", "sub/x.jpg", "000123", "../up.jpg", "row 7", "a\\b.jpg", "q:*.jpg"]
 
-    class Named:
-        samples = [type("S", (), {"id": name}) for name in ids]
-
+    dataset = ImageFiles(tmp_path, SourceInfo("masks", "here"), [(name, None) for name in ids], None)
     place = SavedAnswers(tmp_path, "t")
     with saving_masks(place, 300) as save:
         for number, name in enumerate(ids):
             save(name, np.full((2, 3), number + 250))
-    found = find_masks(tmp_path / "t", Named())  # type: ignore[arg-type]
+    found = find_masks(tmp_path / "t", dataset)
     values = {index: int(np.asarray(PIL.Image.open(path)).max()) for index, path in found.items()}
     assert values == {index: index + 250 for index in range(len(ids))}, "16 bits hold classes above 255"
     assert all(path.resolve().is_relative_to(tmp_path) for path in found.values())

@@ -216,7 +216,7 @@ def _both_ways(
     captions: Sequence[str],
     spans: Sequence[int],
     device: torch.device,
-    keep: KeepBoth,
+    keep: KeepBoth = (None, None),
 ) -> tuple[Ranked, Ranked]:
     """Rank all captions for each image, and all images for each caption.
 
