@@ -24,7 +24,9 @@ from toy_adapter import toy
 from vlmbench.answers.paired_metric import measured
 from vlmbench.answers.tables import Answers
 from vlmbench.cards import ModelCard, SourceSpec
+from vlmbench.data.base import SourceContext
 from vlmbench.data.contents import ContentHashes
+from vlmbench.data.open import open_dataset
 from vlmbench.errors import ModelError, UnsupportedError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.saved_answers import SavedAnswers
@@ -33,7 +35,7 @@ from vlmbench.models.base import LoadOptions, Model
 from vlmbench.models.predictions.adapter import load
 from vlmbench.remarks.base import Remark
 from vlmbench.tasks.base import Outcome, TaskOptions
-from vlmbench.tasks.detection.plugin import DetectionQuestion
+from vlmbench.tasks.detection.plugin import PLUGIN, DetectionQuestion
 from vlmbench.tasks.given.base import answered
 from vlmbench.testing.toy_records import make_record
 
@@ -420,3 +422,18 @@ def test_real_annotations_and_pycocotools(real_data: Path, tmp_path: Path) -> No
     (tmp_path / "answers" / "t.json").write_text(json.dumps(few))
     with pytest.raises(ModelError, match="from-0"):
         given(ask(card), system(tmp_path / "answers"))
+
+
+def test_boxes_are_scored_without_images(folder: Path, tmp_path: Path) -> None:
+    with_sizes(folder)
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "t.json").write_text(json.dumps(spread(folder)))
+    card = card_of(folder, NATIVE, metrics=EVERY)
+    there = given(ask(card), system(tmp_path / "answers"))
+    shutil.rmtree(folder / "images")
+    dataset = open_dataset(card.sources, SourceContext(target="boxes", images_optional=True))
+    asked = PLUGIN.ask(card, {"test": dataset}, TaskOptions())
+    outcome, said = remarked(lambda: given(asked, system(tmp_path / "answers")))
+    assert outcome.metrics == there.metrics and outcome.per_class == there.per_class
+    assert outcome.images_absent and "images-absent" in {remark.code for remark in said}
+    assert set(outcome.contents.values()).isdisjoint(there.contents.values())

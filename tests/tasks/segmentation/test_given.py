@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from vlmbench.data.base import SourceContext, SourceInfo
 from vlmbench.data.contents import ContentHashes
 from vlmbench.data.image_files import ImageFiles
 from vlmbench.data.open import open_dataset
-from vlmbench.errors import BadSampleError, ModelError
+from vlmbench.errors import BadSampleError, MissingDataError, ModelError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.saved_answers import SavedAnswers
 from vlmbench.models.base import LoadOptions, Model
@@ -60,12 +62,16 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def question(folder: Path, options: TaskOptions | None = None, **fields: Any) -> SegmentationQuestion:
+def question(
+    folder: Path, options: TaskOptions | None = None, *, images_optional: bool = False, **fields: Any
+) -> SegmentationQuestion:
     source: dict[str, Any] = {"kind": "masks", "location": str(folder), **fields.pop("source", {})}
     data = {"name": "t", "plugin": "segmentation", "sources": [source], "classes": CLASSES, "protocol": PROTOCOL}
     card = TaskCard.model_validate({**data, "templates": ["a {}."], "metrics": METRICS, **fields})
     names = tuple(card.classes) if card.classes else None
-    dataset = open_dataset(card.sources, SourceContext(class_names=names, target="mask"))
+    dataset = open_dataset(
+        card.sources, SourceContext(class_names=names, target="mask", images_optional=images_optional)
+    )
     return PLUGIN.ask(card, {"test": dataset}, options or TaskOptions())
 
 
@@ -314,3 +320,39 @@ def test_palettes_do_not_matter(judge: Callable[..., tuple[Outcome, list[Remark]
     plain, _ = judge(GUESSES)
     other, _ = judge({f"{name}.png": coloured_palette(guess(name), colours) for name in "abcdef"})
     assert other.metrics == plain.metrics
+
+
+@pytest.mark.parametrize("options", [{}, {"images": "images", "masks": "masks"}, {"list": "val.txt"}])
+def test_masks_are_scored_without_images(folder: Path, tmp_path: Path, options: dict[str, str]) -> None:
+    (folder / "val.txt").write_text("".join(f"{name}\n" for name in "abcdef"))
+    write(tmp_path / "answers", GUESSES)
+    asked = question(folder, source={"options": options})
+    with_images = given(asked, system(tmp_path / "answers"))
+    shutil.rmtree(folder / "images")
+    with pytest.raises(MissingDataError):
+        question(folder, source={"options": options})
+    absent = question(folder, images_optional=True, source={"options": {"images": "images", **options}})
+    outcome, said = remarked(lambda: given(absent, system(tmp_path / "answers")))
+    assert outcome.metrics == with_images.metrics and outcome.per_class == with_images.per_class
+    assert outcome.images_absent and "images-absent" in {remark.code for remark in said}
+    assert [sample.id for sample in absent.dataset.samples] == [f"{name}.jpg" for name in "abcdef"]
+
+
+def test_a_run_without_images_says_so_and_refuses_other_models(folder: Path, tmp_path: Path) -> None:
+    shutil.rmtree(folder / "images")
+    write(tmp_path / "answers", GUESSES)
+    card = {
+        "name": "t",
+        "plugin": "segmentation",
+        "sources": [{"kind": "masks", "location": str(folder)}],
+        "classes": CLASSES,
+        "templates": ["a {}."],
+        "metrics": METRICS,
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(card))
+    run = ("run", "-t", tmp_path / "t.yaml", "--device", "cpu", "--results", tmp_path / "a")
+    command(*run, "-m", f"predictions:{tmp_path / 'answers'}", code=0)
+    (record,) = (tmp_path / "a").rglob("*.json")
+    assert json.loads(record.read_text())["task"]["dataset"]["images"] == "absent"
+    refused = command(*run, "-m", "toy-dense:patches", "-m", f"predictions:{tmp_path / 'answers'}", code=1)
+    assert "has no images" in refused.stdout + refused.stderr
