@@ -96,7 +96,7 @@ def _part(matrix: NDArray[Any], rows: Places, columns: Places) -> NDArray[Any]:
     part = matrix[rows] if len(rows) < matrix.shape[0] or (np.diff(rows) != 1).any() else matrix
     if len(columns) != matrix.shape[1] or (columns != np.arange(len(columns))).any():
         part = part[:, columns]
-    return np.ascontiguousarray(part, dtype=np.float64 if matrix.dtype == np.float64 else np.float32)
+    return np.array(part, dtype=np.float64 if matrix.dtype == np.float64 else np.float32, order="C")  # may be read-only
 
 
 def matrices(path: Path, arrays: Mapping[str, Any], dataset: ImageDataset, flat: Sequence[str]) -> Matrices:
