@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from vlmbench.data.formats.run_lengths import run_lengths
 from vlmbench.errors import ModelError
 from vlmbench.files import MOST_DATA_BYTES, read_bytes
 from vlmbench.wording import listed
@@ -178,20 +179,10 @@ def _box_of_mask(path: Path, row: int, entry: Mapping[str, Any]) -> list[float]:
     mask = entry.get("segmentation")
     if mask is None:
         raise _odd(path, row, entry, "has no 'bbox'")
-    from pycocotools.mask import frPyObjects, toBbox
-
     try:
-        height, width = (int(side) for side in mask["size"])
-        counts = mask["counts"]
-        code = frPyObjects(dict(mask), height, width) if isinstance(counts, list) else dict(mask)
-        return [float(side) for side in toBbox(code)]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _odd(
-            path,
-            row,
-            entry,
-            "has no 'bbox', and no mask in COCO's run-length code",
-        ) from error
+        return list(run_lengths(mask).xywh)
+    except ValueError as error:
+        raise _odd(path, row, entry, f"has no 'bbox', and no mask in COCO's run-length code ({error})") from error
 
 
 def _numbers(
