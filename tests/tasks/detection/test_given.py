@@ -122,6 +122,37 @@ def test_saved_answers_for_the_datas_own_boxes_give_the_same_accuracies_too(fold
     assert own.protocol(system(tmp_path)) == own.protocol(toy())
 
 
+def test_ranks_of_other_boxes_are_refused(folder: Path, tmp_path: Path) -> None:
+    own = ask(card_of(folder, metrics=["mean_class_accuracy_top1"]))
+    saved(own, toy(), tmp_path)
+    table = pq.read_table(tmp_path / "t.parquet")
+    for column, values, message in (
+        ("region_labels", [[2], [], [0, 2], [0, 0, 1]], "do not belong to the boxes"),
+        ("region_labels", [[1], [], [0, 2, 1], [0, 0, 1]], "do not belong to the boxes"),
+        ("region_ranks", [[1], [], [1], [1, 1, 1]], "do not belong to the boxes"),
+        ("region_ranks", [[4], [], [1, 1], [1, 1, 1]], "not between 1 and 3"),
+    ):
+        changed = table.set_column(table.column_names.index(column), column, [values])
+        pq.write_table(changed, tmp_path / "t.parquet")
+        with pytest.raises(ModelError, match=message):
+            given(own, system(tmp_path))
+
+
+def test_mmdetections_masks_beside_boxes_do_not_matter_for_boxes(folder: Path, tmp_path: Path) -> None:
+    own = ask(card_of(folder, NATIVE, metrics=["ap"]))
+    (tmp_path / "t.segm.json").write_text(json.dumps([{**ONE, "bbox": [0, 0, 1, 1]}]))
+    (tmp_path / "t.bbox.json").write_text(json.dumps([ONE]))
+    assert given(own, system(tmp_path)).predictions["boxes"].to_pylist()[2] == [ONE["bbox"]]
+    (tmp_path / "t.json").write_text(json.dumps([ONE]))
+    with pytest.raises(ModelError, match="two sets of answers"):
+        given(own, system(tmp_path))
+    (tmp_path / "t.json").unlink()
+    (tmp_path / "t.bbox.json").rename(tmp_path / "t.pkl")
+    (tmp_path / "t.segm.json").unlink()
+    with pytest.raises(ModelError, match="pickle"):
+        given(own, system(tmp_path))
+
+
 def test_saved_answers_for_proposals_are_scored_as_own_boxes(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "proposals.json"
     file.write_text(json.dumps([{"image_id": 3, "bbox": [2, 4, 20, 12], "score": 0.5}]))

@@ -143,3 +143,32 @@ def test_a_table_without_a_column_or_with_uneven_lists(tmp_path: Path) -> None:
     pq.write_table(pa.table(rows), tmp_path / "y.parquet")
     with pytest.raises(ModelError, match="row 0"):
         read_results(tmp_path / "y.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("boxes", [[1.0, 2.0, 3.0, 4.0]]),
+        ("boxes", [None]),
+        ("scores", [0.5]),
+        ("scores", [[None]]),
+        ("category_ids", ["cat"]),
+        ("region_ranks", [3]),
+        ("region_top", [[1]]),
+    ],
+)
+def test_a_table_whose_columns_are_no_lists(tmp_path: Path, column: str, values: list[Any]) -> None:
+    rows: dict[str, list[Any]] = {
+        "sample": ["a.jpg"],
+        "boxes": [[[0.0, 0.0, 1.0, 1.0]]],
+        "scores": [[0.5]],
+        "category_ids": [[1]],
+        "region_labels": [[0]],
+        "region_ranks": [[1]],
+        "region_top": [[[0, 1]]],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "x.parquet")
+    assert read_results(tmp_path / "x.parquet").regions is not None
+    pq.write_table(pa.table({**rows, column: values}), tmp_path / "x.parquet")
+    with pytest.raises(ModelError, match=f"the column '{column}' is of type"):
+        read_results(tmp_path / "x.parquet")

@@ -253,10 +253,17 @@ def _of_parquet(path: Path, content: bytes) -> ResultsFile:
 
 def _of_images(path: Path, table: pa.Table) -> ResultsFile:
     """Detections from a table with one row for each image."""
+    has_regions = set(_OF_REGIONS) <= set(table.column_names)
+    for name, depth in {**_OF_IMAGES, **(_OF_REGIONS if has_regions else {})}.items():
+        if not _is_nested(table[name], depth):
+            raise ModelError(
+                f"{path}: the column {name!r} is of type {table[name].type}, and each row needs a list"
+                f"{' of lists' if depth > 1 else ''} without gaps"
+            )
     rows = table.to_pylist()
     key = "sample" if "sample" in table.column_names else "image_id"
     images = _ids(path, rows, key)
-    lists = {name: [row[name] if row[name] is not None else [] for row in rows] for name in _OF_IMAGES}
+    lists = {name: [row[name] for row in rows] for name in _OF_IMAGES}
     counts = [len(own) for own in lists["scores"]]
     for row, count in enumerate(counts):
         if any(len(lists[name][row]) != count for name in _OF_IMAGES):
@@ -266,8 +273,8 @@ def _of_images(path: Path, table: pa.Table) -> ResultsFile:
     if not owners:
         raise ModelError(f"{path} holds no detection: all lists are empty", hint="Run the detector again.")
     regions = None
-    if {"region_labels", "region_ranks", "region_top"} <= set(table.column_names):
-        labels, ranks, top = ([row[name] for row in rows] for name in ("region_labels", "region_ranks", "region_top"))
+    if has_regions:
+        labels, ranks, top = ([row[name] for row in rows] for name in _OF_REGIONS)
         regions = RegionAnswers(images, labels, ranks, top)
     return ResultsFile(
         path,
@@ -279,7 +286,21 @@ def _of_images(path: Path, table: pa.Table) -> ResultsFile:
     )
 
 
-_OF_IMAGES = ("boxes", "scores", "category_ids")
+_OF_IMAGES = {"boxes": 2, "scores": 1, "category_ids": 1}
+"""The columns with detections, and how deep their lists are nested."""
+_OF_REGIONS = {"region_labels": 1, "region_ranks": 1, "region_top": 2}
+
+
+def _is_nested(column: pa.ChunkedArray, depth: int) -> bool:
+    """Whether each row is a list, or a list of lists, and nothing is null."""
+    values = column.combine_chunks()
+    for _ in range(depth):
+        kind = values.type
+        lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+        if not lists or values.null_count:
+            return False
+        values = values.flatten()
+    return not pa.types.is_nested(values.type) and not values.null_count
 
 
 def _counts(lists: Mapping[str, Sequence[Sequence[Any]]], row: int) -> str:
