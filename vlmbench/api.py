@@ -86,6 +86,7 @@ def evaluate(
     method_options: Mapping[str, Any] | None = None,
     setting: Setting = "all-classes",
     learn_from: str | TaskCard | None = None,
+    save_answers: str | Path | None = None,
     plugins: Iterable[str | Path] = (),
     **settings: Any,
 ) -> list[Record]:
@@ -118,6 +119,7 @@ def evaluate(
         method_options: settings of the methods; each goes to the methods that have it.
         setting: which classes the methods learn, see :data:`vlmbench.transfer.asked.Setting`.
         learn_from: another task, whose train data and classes the methods learn; None: each task's own.
+        save_answers: a folder in which every answer is kept, in the form that the model ``predictions:DIR`` reads.
         plugins: Python files that register adapters, sources or tasks.
         settings: any other field of :class:`~vlmbench.run.plan.RunRequest` (device, precision, force, skip_bad, …).
 
@@ -161,6 +163,7 @@ def evaluate(
                 setting=setting,
             ),
             learn_from=learn_from,
+            save_answers=_path("save_answers", save_answers),
             plugins=plugin_files,
             **{"measure_memory": not in_memory, **_settings(settings)},
         )
@@ -199,6 +202,7 @@ _SETTINGS = {spec.name for spec in fields(RunRequest)} - {
     "plugins",
     "transfers",
     "learn_from",
+    "save_answers",
 }
 """The arguments of :func:`evaluate` that are fields of a request."""
 

@@ -84,6 +84,9 @@ def _of_the_run(record: Summary) -> Iterator[Remark]:
     if record.imported is not None:
         program = record.imported.program
         yield remark(codes.IMPORTED, f"the program {program} computed the number", brief=f"imported from {program}")
+    elif record.model.answers is not None:
+        text = f"the answers were made elsewhere and read from {record.model.answers.file}"
+        yield remark(codes.ANSWERS_GIVEN, text, brief="answers made elsewhere")
     elif precision != "fp32":
         yield remark(codes.PRECISION, f"the model ran in {precision}", brief=precision)
 

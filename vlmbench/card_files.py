@@ -96,6 +96,33 @@ def read_model(path: Path) -> ModelCard:
     return _named_after_file(parse_card(ModelCard, read_yaml(path), where=str(path)), path)
 
 
+CARD_BESIDE = "card.yaml"
+"""The name of a card that lies beside what it describes."""
+GIVEN_ANSWERS = "predictions"
+"""The adapter of folders of answers."""
+
+
+def read_model_beside(name: str, adapter: str, spec: str) -> ModelCard:
+    """The card of a model that is named as ``ADAPTER:SPEC``. Beside answers, a file ``card.yaml`` may describe it.
+
+    Raises:
+        CardError: the file cannot be read, or is not such a card.
+    """
+    path = user_path(spec) / CARD_BESIDE
+    if adapter != GIVEN_ANSWERS or not spec or not path.is_file():
+        return ModelCard(name=name, adapter=adapter, spec=spec)
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise CardError(f"{path}: a {ModelCard.noun} is a mapping of fields, not {type(data).__name__}")
+    if data.get("adapter", adapter) != adapter or "spec" in data:
+        raise CardError(
+            f"{path}: a card beside answers has the adapter {adapter!r} and no `spec`, because the answers are in its "
+            "own folder",
+            hint="Remove `adapter` and `spec`.",
+        )
+    return parse_card(ModelCard, {"name": name, **data, "adapter": adapter, "spec": spec}, where=str(path))
+
+
 def read_task(path: Path) -> TaskCard:
     """The task card in a YAML file.
 

@@ -16,6 +16,7 @@ from vlmbench.card_files import (
     model_card_files,
     read_each,
     read_model,
+    read_model_beside,
     read_suite,
     read_task,
     read_task_or_suite,
@@ -88,7 +89,7 @@ def find_models(name: str, read: Callable[[Path], ModelCard] = read_model) -> li
         return [read(files[name])]
     if ":" in name:
         adapter, _, spec = name.partition(":")
-        return [ModelCard(name=name, adapter=adapter, spec=spec)]
+        return [read_model_beside(name, adapter, spec)]
     if any(sign in name for sign in "*?[") and (found := fnmatch.filter(sorted(files), name)):
         cards, broken = read_each(files, found, read)
         if not cards:

@@ -117,6 +117,10 @@ class MissingDataError(DataError):
         self.looked_for = looked_for
 
 
+class NoImagesError(DataError):
+    """A file lists images, and none of them was found."""
+
+
 class LabelError(DataError):
     """Class names, folders or labels that do not fit together."""
 

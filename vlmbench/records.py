@@ -31,6 +31,18 @@ REMARKLESS: Literal["vlmbench.record/1"] = "vlmbench.record/1"
 """The schema before remarks: its records hold only warnings, which tell less."""
 
 
+_LATER_OF_MODELS = ("revision", "answers", "card")
+
+
+class GivenFile(Part):
+    """The file or folder from which answers were read that another program made."""
+
+    file: str
+    """Its name, without the folder."""
+    sha256: str
+    """The hash of its content; for a folder, of the names and contents of all files in it."""
+
+
 class ModelInfo(Part):
     """The model as it was loaded."""
 
@@ -65,11 +77,15 @@ class ModelInfo(Part):
     """The number that is added to logits. It is None for a model that is no dual encoder."""
     revision: str | None = None
     """The commit of the hub repository from which the weights were downloaded."""
+    answers: GivenFile | None = None
+    """The file of the answers, if they were made elsewhere. The fields about weights and inputs then say nothing."""
+    card: dict[str, Any] = {}
+    """What a card beside such answers says about the system."""
 
     @model_serializer(mode="wrap")
-    def _without_revision(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an empty revision out, so that records of local weights stay as older versions wrote them."""
-        return {name: value for name, value in dump(self).items() if value is not None or name != "revision"}
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave later fields out if they are empty, so that other records stay as older versions wrote them."""
+        return {name: value for name, value in dump(self).items() if value or name not in _LATER_OF_MODELS}
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -117,6 +133,15 @@ class DatasetInfo(Part):
     """A hash of the content and label of every sample used."""
     reading_rules: Count = 1
     """The version of the rules from files to samples and pixels, see :data:`vlmbench.data.base.READING_RULES`."""
+
+    images: Literal["absent"] | None = None
+    """``absent`` if the answers were made elsewhere and no image was there. The fingerprint is then a hash of ids and
+    labels."""
+
+    @model_serializer(mode="wrap")
+    def _without_images(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an empty ``images`` out, so that other records stay as older versions wrote them."""
+        return {name: value for name, value in dump(self).items() if value is not None or name != "images"}
 
 
 class TaskInfo(Part):

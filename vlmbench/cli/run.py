@@ -110,6 +110,12 @@ def run(
             help="Draw the answers to this number of samples of each task, in a folder beside the record.", min=0
         ),
     ] = 0,
+    save_answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep every answer in this folder, one file or folder a task, as `-m predictions:DIR` reads it."
+        ),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out samples that cannot be decoded, and count them.")
     ] = False,
@@ -169,6 +175,7 @@ def run(
             setting=setting,  # type: ignore[arg-type]
         ),
         learn_from=learn_from,
+        save_answers=user_path(save_answers) if save_answers else None,
         offline=offline,
         force=force,
         skip_bad=skip_bad,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.remote import Remote
-from vlmbench.errors import BadSampleError, PluginError
+from vlmbench.errors import BadSampleError, NoImagesError, PluginError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,6 +162,14 @@ class MaskDataset(ImageDataset, Protocol):
         """
 
 
+@runtime_checkable
+class NamesMasks(Protocol):
+    """Implemented by datasets whose masks are files."""
+
+    mask_names: Sequence[str]
+    """The path of each sample's mask file below the folder of masks. Predicted masks often have these names."""
+
+
 def segment_centres(count: int, frames: int) -> list[int]:
     """The indices of the frames that represent a clip: floor((i + 0.5) * count / frames), i = 0 ... frames - 1.
 
@@ -246,6 +254,43 @@ def content_if_readable(dataset: ImageDataset, index: int) -> str | None:
         return None
 
 
+@runtime_checkable
+class MayLackImages(Protocol):
+    """Implemented by datasets that can be opened without their images, from the files that list them."""
+
+    no_images: NoImagesError | None
+    """Why the images were not found; None if they were found."""
+
+
+def images_absent(dataset: ImageDataset, indices: Sequence[int]) -> bool:
+    """Whether no image of these samples can be read. It reads at most one image if the first one is there."""
+    if isinstance(dataset, MayLackImages) and dataset.no_images is not None:
+        return True
+    return not any(_has_image(dataset, index) for index in indices)
+
+
+def _has_image(dataset: ImageDataset, index: int) -> bool:
+    try:
+        next(sample_images(dataset, index), None)
+    except BadSampleError:
+        return False
+    return True
+
+
+def id_sha256(dataset: ImageDataset, index: int) -> str:
+    """What stands for the content hash of a sample whose image is absent, in hex: a hash of its id.
+
+    For an image with a mask, it is a hash over the hashes of the id and of the mask file.
+
+    Raises:
+        BadSampleError: the mask cannot be read.
+    """
+    digests = [hashlib.sha256(f"sample {dataset.samples[index].id}".encode()).digest()]
+    if isinstance(dataset, MaskDataset):
+        digests.append(hashlib.sha256(dataset.read_mask(index)).digest())
+    return sample_digest(digests).hex()
+
+
 @dataclass(frozen=True)
 class SourceContext:
     """What a source may use besides its own spec.
@@ -257,6 +302,8 @@ class SourceContext:
         target: the kind of target that the task needs.
         own_names: the class names that the user gives, in any order; None if the user gives no names.
         objects: datasets that the caller has in memory, by the location in the card's source.
+        images_optional: whether a dataset is opened without its images if only the files that list them are there
+            (:class:`MayLackImages`), because the answers to it were made elsewhere.
     """
 
     data_root: Path | None = None
@@ -265,6 +312,7 @@ class SourceContext:
     target: TargetKind = "class"
     own_names: tuple[str, ...] | None = None
     objects: Mapping[str, ImageDataset] = field(default_factory=dict)
+    images_optional: bool = False
 
     @property
     def classes(self) -> int | None:

@@ -27,6 +27,10 @@ class BoxFacts:
         outlines: a function that gives the outline of each box of a sample, in the order of its boxes and in the form
             of COCO's ``segmentation``; an outline is None if the data lacks it. The function itself is None if no box
             has an outline.
+
+        image_ids_stated: whether the data states the ids of its images. If not, they are only places, and a results
+            file must name the images.
+        category_ids_stated: whether the data states the ids of its classes. If not, they are only places.
     """
 
     image_ids: tuple[int, ...]
@@ -37,6 +41,8 @@ class BoxFacts:
     sizes: tuple[tuple[int, int] | None, ...] | None = None
     size_of: Callable[[int], tuple[int, int] | None] | None = None
     outlines: Callable[[int], tuple[object, ...]] | None = field(default=None, repr=False, compare=False)
+    image_ids_stated: bool = field(default=True, repr=False)
+    category_ids_stated: bool = field(default=True, repr=False)
 
 
 @runtime_checkable
@@ -50,7 +56,12 @@ def facts_of(dataset: ImageDataset, classes: int) -> BoxFacts:
     """The dataset's facts. If it states none, samples and classes get the ids 1, 2, 3, …"""
     if isinstance(dataset, BoxDataset):
         return dataset.facts
-    return BoxFacts(tuple(range(1, len(dataset.samples) + 1)), tuple(range(1, classes + 1)))
+    return BoxFacts(
+        tuple(range(1, len(dataset.samples) + 1)),
+        tuple(range(1, classes + 1)),
+        image_ids_stated=False,
+        category_ids_stated=False,
+    )
 
 
 class AnnotatedSizes:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from vlmbench.data.base import Sample, SourceInfo, Target
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.location import files_state
-from vlmbench.errors import BadSampleError
+from vlmbench.errors import BadSampleError, NoImagesError
 from vlmbench.files import NotRegularError, open_regular
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import MISSING_IMAGES
@@ -27,6 +27,7 @@ class ImageFiles:
         files: for each sample, its POSIX path relative to the root and its target; the path is the sample's id.
         annotations: the files that state the targets.
         facts: facts about boxes; they make it a :class:`~vlmbench.data.boxes.BoxDataset`.
+        no_images: why no image was found, if only the files that list them are there.
     """
 
     templates: tuple[str, ...] | None = None
@@ -39,10 +40,12 @@ class ImageFiles:
         classes: tuple[str, ...] | None,
         annotations: Sequence[Path] = (),
         facts: BoxFacts | None = None,
+        no_images: NoImagesError | None = None,
     ) -> None:
         self._root = root
         self._annotations = annotations
         self.info = info
+        self.no_images = no_images
         self._paths = [path for path, _ in files]
         self.samples: Sequence[Sample] = [Sample(readable(path), target) for path, target in files]
         self.classes = classes

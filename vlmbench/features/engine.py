@@ -31,6 +31,7 @@ from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.features.run_cache import Encoder, RunCache
+from vlmbench.features.saved_answers import SavedAnswers
 from vlmbench.features.settings import EngineSettings
 from vlmbench.features.texts.cut import Called, cut_texts, tell_of_cut
 from vlmbench.features.texts.encode import encode_texts
@@ -63,6 +64,7 @@ class FeatureEngine:
         text_use: how many prompts' features came from the cache, and how many were computed.
         memory: what is asked for again and again with this model, such as the features of a test set.
         others: gives an engine of another model by its name; None: no other model can be loaded here.
+        saving: where the question keeps the model's answers for ``predictions:``; None: nowhere.
     """
 
     model: Model
@@ -73,6 +75,7 @@ class FeatureEngine:
     text_use: CacheUse = field(default_factory=CacheUse)
     memory: FeatureMemory = field(default_factory=FeatureMemory)
     others: Callable[[str], FeatureEngine] | None = None
+    saving: SavedAnswers | None = None
     _others: dict[str, FeatureEngine] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def other(self, name: str) -> FeatureEngine:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vlmbench.answers.columns import column
 from vlmbench.answers.paired_metric import PairedMetric
 from vlmbench.answers.paired_metric import pair as pair_answers
 from vlmbench.answers.rounding import Rounding
@@ -16,7 +17,7 @@ from vlmbench.answers.tables import Aligned, Answers, align
 from vlmbench.errors import RecordError, UnpairableError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.flips import flipped_samples
-from vlmbench.gate.mismatches import asked_alike, mismatch, mismatches, model_parts
+from vlmbench.gate.mismatches import asked_alike, covered_alike, mismatch, mismatches, model_parts
 from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference
@@ -26,6 +27,10 @@ from vlmbench.wording import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NO_IMAGES = (
+    "The content of the images could not be compared, because one side had no images. The ids and labels of the "
+    "samples were compared."
+)
 _NAMED = 3
 """The number of samples to name if one side lacks samples."""
 
@@ -47,6 +52,7 @@ class Evidence:
         rounding: how much scores differ, if they differ only by rounding and no decision differs.
         equal: parts of the two models that are equal.
         unlike: parts of the two models that differ.
+        not_compared: what could not be compared; "" if everything was.
         classes: names, samples and differences; None if they were not asked for or are not available.
         no_classes: why they are not available.
     """
@@ -63,6 +69,7 @@ class Evidence:
     rounding: Rounding | None = None
     equal: Sequence[str] = ()
     unlike: Sequence[str] = ()
+    not_compared: str = ""
     classes: Sequence[tuple[str, int, Difference]] | None = None
     no_classes: str = ""
 
@@ -121,6 +128,7 @@ def gather_evidence(baseline: Entry, candidate: Entry, settings: Settings, allow
         rounding=paired.rounding,
         equal=equal,
         unlike=unlike_parts,
+        not_compared="" if covered_alike(before, after) else NO_IMAGES,
     )
     return evidence if settings.max_class_drop is None else _with_classes(evidence, paired)
 
@@ -159,11 +167,25 @@ def _answers(
     """
     try:
         old, new = (Answers(entry.record, entry.table(), entry.where) for entry in (baseline, candidate))
-        aligned = align(old.table, new.table, baseline.record.task.plugin)
+        aligned = _aligned(old, new)
     except (UnpairableError, RecordError) as error:
         others = [each for each in found if each.kind != "dataset"]
         raise Incomparable([*others, _unpaired(error)]) from error
     return (old, new), aligned, _of_samples(old.table, new.table, aligned, found)
+
+
+def _aligned(old: Answers, new: Answers) -> Aligned:
+    """The tables with their samples in one order. If only one side had the images, samples are paired by their ids."""
+    before, after = old.table, new.table
+    if not covered_alike(old.record, new.record):
+        before, after = (table.set_column(*_ids_as_content(table)) for table in (before, after))
+    return align(before, after, old.record.task.plugin)
+
+
+def _ids_as_content(table: pa.Table) -> tuple[int, str, pa.ChunkedArray]:
+    for name in ("content", "sample"):
+        column(table, name)  # raises if it is missing
+    return table.column_names.index("content"), "content", table["sample"]
 
 
 def _of_samples(old: pa.Table, new: pa.Table, aligned: Aligned, found: Sequence[Mismatch]) -> list[Mismatch]:

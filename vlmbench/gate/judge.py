@@ -248,6 +248,7 @@ def _compared(weighed: _Weighed, verdict: TaskVerdict, gain: Gain, *, floors: in
         rounding=_rounding(evidence),
         equal=list(evidence.equal),
         unlike=list(evidence.unlike),
+        not_compared=evidence.not_compared,
         tolerance=contest.tolerance,
         margin=contest.margin,
         significance=contest.significance,

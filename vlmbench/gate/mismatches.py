@@ -22,6 +22,7 @@ _SIMILARITY = "similarity"
 _OF_SEVERAL_VECTORS = frozenset({_SIMILARITY, "image_vectors", "text_vectors", "ensemble", "confidence"})
 """Fields that say how a model with several vectors an image compares. Other models have only the last."""
 _SCALE = "logit_scale"
+_CONFIDENCE = "confidence"
 _IMAGE_IDS, _PROPOSALS = "image_ids_sha256", "proposals_sha256"
 _TRANSFORM, _TOKENIZER, _PRECISION = "image transform", "tokenizer", "precision"
 _LONGEST = 60
@@ -80,8 +81,13 @@ def precision_class(precision: str) -> str:
 def model_parts(baseline: Record, candidate: Record) -> tuple[list[str], list[str]]:
     """The parts of the two models and of their runs that are equal, and those that differ.
 
-    Equal parts are evidence only: the answers show whether the models behave the same.
+    Equal parts are evidence only: the answers show whether the models behave the same. If answers were made elsewhere,
+    only their files are known.
     """
+    files = [record.model.answers for record in (baseline, candidate)]
+    if any(files):
+        same = files[0] is not None and files[1] is not None and files[0].sha256 == files[1].sha256
+        return (["answers"], []) if same else ([], [])
     parts: dict[str, tuple[str, str]] = {
         "weights": (baseline.model.weights_sha256, candidate.model.weights_sha256),
         "architecture": (baseline.model.architecture, candidate.model.architecture),
@@ -91,6 +97,14 @@ def model_parts(baseline: Record, candidate: Record) -> tuple[list[str], list[st
     }
     equal = [name for name, (before, after) in parts.items() if before == after]
     return equal, [name for name in parts if name not in equal]
+
+
+def covered_alike(baseline: Record, candidate: Record) -> bool:
+    """Whether the fingerprints of both cover the images, or of both only ids and labels, so that they are comparable.
+
+    If not, the tables of answers show whether ids and labels are equal. The content of the images cannot be compared.
+    """
+    return baseline.task.dataset.images == candidate.task.dataset.images
 
 
 def asked_alike(unlike: Sequence[str]) -> bool:
@@ -110,7 +124,7 @@ def _mismatches(baseline: Record, candidate: Record, metric: str | None) -> Iter
             f"{before.plugin} {before.version}",
             f"{after.plugin} {after.version}",
         )
-    if before.dataset.fingerprint != after.dataset.fingerprint:
+    if covered_alike(baseline, candidate) and before.dataset.fingerprint != after.dataset.fingerprint:
         yield mismatch("dataset", "task.dataset.fingerprint", _data(baseline), _data(candidate))
     if before.prompts_sha256 != after.prompts_sha256:
         yield mismatch("prompts", "task.prompts_sha256", before.prompts_sha256, after.prompts_sha256)
@@ -146,12 +160,19 @@ def _protocol(baseline: Record, candidate: Record) -> tuple[dict[str, Any], dict
     if not any(_PROPOSALS in record.task.protocol for record in (baseline, candidate)):
         left_out = left_out | {_IMAGE_IDS}
 
+    if any(record.model.answers is not None for record in (baseline, candidate)):
+        left_out = left_out | {_CONFIDENCE}
+
     def kept(record: Record) -> dict[str, Any]:
         # In the form of JSON: a new record may have a tuple where a record from a file has a list.
         plain = json.loads(json.dumps(record.task.protocol, default=str))
         return {name: value for name, value in plain.items() if name not in left_out}
 
-    return kept(baseline), kept(candidate)
+    old, new = kept(baseline), kept(candidate)
+    if any(record.model.answers is not None for record in (baseline, candidate)):
+        both = old.keys() & new.keys()  # how the other system was asked is not known
+        return {name: old[name] for name in both}, {name: new[name] for name in both}
+    return old, new
 
 
 def _data(record: Record) -> str:

@@ -149,6 +149,8 @@ class TaskComparison(_Part):
     """Parts of the two models that are equal, as evidence: weights, image transform, ..."""
     unlike: list[str] = []
     """Parts of the two models that differ."""
+    not_compared: str = ""
+    """What could not be compared."""
     tolerance: float = 0.0
     margin: float = 0.0
     significance: float = 0.05

@@ -156,6 +156,8 @@ def _sentences(task: TaskComparison) -> Iterator[str]:
         yield f"Every score agrees within {task.rounding.tolerance:g}, and no decision changed: rounding."
     if task.rounding is not None or task.verdict in ("regressed", "inconclusive"):
         yield from _parts(task)
+    if task.not_compared:
+        yield task.not_compared
     for check in task.checks:
         if check.met is False:
             yield f"Demand not met, {check.demand}: {short(check.message, 400)}."

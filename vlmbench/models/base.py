@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import PIL.Image
@@ -116,6 +117,7 @@ ENCODERS = ("preprocess", "encode_image", "encode_text", "embedding_dim", "logit
 
 
 _INSTEAD: Mapping[str, str] = {
+    "Answers": "for the tasks whose answers are in its folder",
     "Detector": "for boxes (-t demo-detection-native, or your own with -t coco:DIR)",
     "InstanceSegmenter": "for the mask of each object (-t demo-instances)",
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
@@ -335,6 +337,35 @@ class ClipEncoder(Protocol):
         Args:
             prompts: (C * P, D), the P prompts of the first class first. A class counts as CLIP's ensemble does: unit
                 features of its prompts, their mean, unit length again.
+        """
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """The capability of systems that answered elsewhere: their answers are in a folder, one file or folder a task."""
+
+    folder: Path
+    """The folder of the answers."""
+
+    def path(self, task: str, suffixes: Sequence[str]) -> Path | None:
+        """The file of the answers to a task, or their folder; None if there is neither.
+
+        Args:
+            task: the task's name. :func:`vlmbench.paths.safe_name` makes a file name of it.
+            suffixes: the endings of file names that the task's kind reads, such as ".csv"; "" for a folder.
+
+        Raises:
+            ModelError: there are two.
+        """
+
+    def names(self) -> Sequence[str]:
+        """The names of all files and folders of answers."""
+
+    def sha256(self, path: Path) -> str:
+        """The hex hash of the content of such a file; for a folder, of the names and contents of all files in it.
+
+        Raises:
+            ModelError: it cannot be read.
         """
 
 

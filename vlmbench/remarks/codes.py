@@ -39,6 +39,33 @@ IMPORTED = Code(
     everywhere=True,
 )
 
+# Answers that were made elsewhere.
+ANSWERS_GIVEN = Code(
+    "answers-given",
+    "The answers were made elsewhere and read from a file. vlmbench computed the metrics.",
+    not_strict=_ASKED,
+    everywhere=True,
+)
+IMAGES_ABSENT = Code(
+    "images-absent",
+    "The answers were made elsewhere, and no image was on this machine. The fingerprint of the data covers ids and "
+    "labels only.",
+)
+ANSWERS_UNMATCHED = Code(
+    "answers-unmatched", "A file of answers has answers to samples that the data does not have. They were not used."
+)
+ANSWERS_MISSING = Code(
+    "answers-missing", "A file of answers lacks answers to samples, and the card leaves them out.", unranked=True
+)
+ANSWERS_IN_ORDER = Code(
+    "answers-in-order", "A file of answers does not name its samples. They were taken in the order of the data."
+)
+PAIRS_UNSCORED = Code(
+    "pairs-unscored",
+    "A file of answers lacks scores of pairs, or its lists are short. Such a pair ranks behind all others.",
+    not_strict="Lists of the best candidates are usual. A rank behind the end of a list is the worst possible one.",
+)
+
 # Data.
 OTHER_SIZE = Code(
     "other-size",
@@ -118,6 +145,28 @@ NO_OBJECTS = Code(
     "no-objects",
     "The data has classes without objects. They do not count in the mean, but models can still choose them.",
     not_strict="The other classes' values are correct, and any other evaluator gives the same.",
+)
+
+# Boxes and masks of files of answers that were made elsewhere.
+UNANSWERED_IMAGES = Code(
+    "unanswered-images", "A results file has no detection for most of the images. They count as images without one."
+)
+OTHER_CATEGORIES = Code(
+    "other-categories",
+    "A results file has detections of categories that are not classes of the task. They do not count.",
+)
+REPEATED_DETECTIONS = Code(
+    "repeated-detections",
+    "A results file has detections more than once: same image, class, box and score. Each counts, most as a mistake.",
+)
+DETECTIONS_OUTSIDE = Code(
+    "detections-outside",
+    "Most boxes of a results file leave their images, or look like corners in place of a corner and a size.",
+)
+DETECTIONS_LEFT_OUT = Code(
+    "detections-left-out",
+    "A results file has detections below the protocol's threshold of scores, or more than its limit for an image.",
+    not_strict="The protocol states both, and they hold for every detector.",
 )
 
 DATASET_TRANSFORM = Code(
@@ -321,7 +370,18 @@ WARNING = Code("warning", "Code outside vlmbench, or code without a remark of it
 
 CHOICES = frozenset(
     code.name
-    for code in (SUBSET, SEED, PRECISION, SETTING, READOUT, TRANSFER, OWN_CLASS_NAMES, OWN_TEMPLATES, IMPORTED)
+    for code in (
+        SUBSET,
+        SEED,
+        PRECISION,
+        SETTING,
+        READOUT,
+        TRANSFER,
+        OWN_CLASS_NAMES,
+        OWN_TEMPLATES,
+        IMPORTED,
+        ANSWERS_GIVEN,
+    )
 )
 """The codes of how a question was asked. The record's fields state it too. All other codes are of what happened."""
 FROM_FIELDS = CHOICES | {BAD_SAMPLES.name, NO_VALUE.name}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from vlmbench.cards import ModelCard
 from vlmbench.catalogue import model_cards
+from vlmbench.markup import one_line
 from vlmbench.records import ModelInfo
 from vlmbench.reports.cells import DASH
 from vlmbench.reports.table_data import Column
@@ -35,6 +36,8 @@ _VARIANT_FIELDS = {
 _FROM_RECORD: Mapping[str, Callable[[ModelInfo], str]] = {
     "parameters": lambda info: count(info.parameters) if info.parameters else DASH
 }
+_LONGEST = 200
+"""The most characters of a fact: a record's file may come from anyone."""
 _RIGHT = frozenset({"data size", "parameters", "GFLOPs"})
 _SPARE = {"text encoder": 5, "image encoder": 4, "data size": 3}
 
@@ -84,9 +87,11 @@ def _fact(name: str, card: ModelCard | None, variant: Mapping[str, str], info: M
         if variant.get(key):
             return variant[key]
     for key in _CARD_FIELDS[name]:
-        value = getattr(card, key, None)
+        value = info.card.get(key) if info is not None else None  # beside answers that were made elsewhere
+        if not isinstance(value, str | int | float):
+            value = getattr(card, key, None)
         if value is not None:
-            return count(value) if isinstance(value, int | float) else str(value)
+            return count(value) if isinstance(value, int | float) else one_line(str(value), _LONGEST)
     if info is not None and name in _FROM_RECORD:
         return _FROM_RECORD[name](info)
     return "" if name == "setup" else DASH

@@ -13,7 +13,7 @@ from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.models.base import Model
 from vlmbench.models.multi_vector import multi_vector
-from vlmbench.records import DatasetInfo, ModelInfo, Predictions, Record, RunInfo, TaskInfo
+from vlmbench.records import DatasetInfo, GivenFile, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import CHOICES
 from vlmbench.run.identity import environment, full_protocol
@@ -36,18 +36,25 @@ def build_record(
     started: datetime,
     predictions_sha256: str,
     peak_memory_bytes: int | None,
+    answers: GivenFile | None = None,
 ) -> Record:
     """The record of one pair."""
     card, tally = question.card, engine.tally
     limit = options.limit if len(question.indices) < len(question.dataset.samples) else None
     record = Record(
         id=id,
-        model=_model_info(engine.model),
+        model=_model_info(engine.model, answers),
         task=TaskInfo(
             name=card.name,
             plugin=card.plugin,
             version=version,
-            dataset=_dataset_info(question.dataset, len(outcome.contents), fingerprints["test"], card.samples),
+            dataset=_dataset_info(
+                question.dataset,
+                len(outcome.contents),
+                fingerprints["test"],
+                card.samples,
+                images_absent=outcome.images_absent,
+            ),
             other_data={
                 role: _dataset_info(used.dataset, len(outcome.other_contents[role]), fingerprints[role])
                 for role, used in question_data(question).items()
@@ -92,12 +99,19 @@ def _with_remarks(record: Record, said: Iterable[Remark]) -> Record:
 
 
 def _speed(tally: ImageTally, seconds: float) -> float | None:
-    """Images a second, to six significant digits; None if some features come from an earlier run."""
-    return float(f"{tally.computed / seconds:.6g}") if seconds and not tally.from_earlier else None
+    """Images a second, to six significant digits; None if some features come from an earlier run, or if there are
+    none."""
+    known = seconds and tally.computed and not tally.from_earlier
+    return float(f"{tally.computed / seconds:.6g}") if known else None
 
 
 def _dataset_info(
-    dataset: ImageDataset, used: int, fingerprint: str, standard_samples: int | None = None
+    dataset: ImageDataset,
+    used: int,
+    fingerprint: str,
+    standard_samples: int | None = None,
+    *,
+    images_absent: bool = False,
 ) -> DatasetInfo:
     return DatasetInfo(
         source=dataset.info.kind,
@@ -109,12 +123,14 @@ def _dataset_info(
         standard_samples=standard_samples,
         fingerprint=fingerprint,
         reading_rules=READING_RULES,
+        images="absent" if images_absent else None,
     )
 
 
-def _model_info(model: Model) -> ModelInfo:
+def _model_info(model: Model, answers: GivenFile | None) -> ModelInfo:
     card, identity = model.card, model.identity
     encoders = multi_vector(model) or model
+    described = card.model_dump(exclude_defaults=True, exclude={"name", "adapter", "spec", "options"})
     return ModelInfo(
         name=card.name,
         adapter=card.adapter,
@@ -131,4 +147,6 @@ def _model_info(model: Model) -> ModelInfo:
         logit_scale=getattr(encoders, "logit_scale", None),
         logit_bias=getattr(model, "logit_bias", None),
         revision=identity.revision,
+        answers=answers,
+        card=described if answers else {},
     )

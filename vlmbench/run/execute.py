@@ -9,11 +9,13 @@ from collections.abc import Generator, Hashable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import READING_RULES
 from vlmbench.errors import PluginError
+from vlmbench.paths import safe_name
 from vlmbench.records import Record
 from vlmbench.remarks.codes import is_strict
 from vlmbench.run.executors import find_executor
@@ -144,8 +146,15 @@ class _Driver:
 
     def job(self, number: int) -> Job:
         model, task = self._pair(number)
-        earlier = () if self.request.force else tuple(self._earlier(model, task))
-        return Job(number, model, task.card, task.options, self.request.settings, earlier)
+        asks = self.request.force or self.request.save_answers is not None
+        earlier = () if asks else tuple(self._earlier(model, task))
+        return Job(
+            number, model, task.card, task.options, self.request.settings, earlier, self._answers_folder(model.name)
+        )
+
+    def _answers_folder(self, model: str) -> Path | None:
+        folder = self.request.save_answers
+        return folder / safe_name(model) if folder is not None and len(self.plan.models) > 1 else folder
 
     def _pair(self, number: int) -> tuple[ModelCard, OpenedTask]:
         return self.plan.models[number // len(self.plan.tasks)], self.plan.tasks[number % len(self.plan.tasks)]

@@ -61,6 +61,7 @@ def run_id(
     options: TaskOptions,
     other_fingerprints: Mapping[Role, str] | None = None,
     other_models: Mapping[str, Model] | None = None,
+    answers: str | None = None,
 ) -> str:
     """The hash of everything that a pair's numbers depend on.
 
@@ -70,6 +71,7 @@ def run_id(
         fingerprint: the fingerprint of the scored samples.
         other_fingerprints: the fingerprints of the samples of other roles.
         other_models: the models that a transfer method uses beside this one.
+        answers: the hash of the file of answers, if they were made elsewhere.
     """
     return _hash(
         {
@@ -86,6 +88,7 @@ def run_id(
             **({"other data": dict(other_fingerprints)} if other_fingerprints else {}),
             **({"transfer": _method(options.transfer.method)} if options.transfer.adapts else {}),
             **({"other models": {name: _other(other) for name, other in other_models.items()}} if other_models else {}),
+            **({"answers": answers} if answers else {}),
         }
     )
 

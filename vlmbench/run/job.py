@@ -54,18 +54,21 @@ class EarlierRecord:
         fingerprint: the fingerprint of the scored samples.
         other_fingerprints: the roles and fingerprints of other samples that it used.
         bad_samples: the samples that were left out.
+        images_absent: whether the fingerprint covers ids and labels only.
     """
 
     id: str
     fingerprint: str
     other_fingerprints: tuple[tuple[str, str], ...]
     bad_samples: tuple[BadSample, ...]
+    images_absent: bool = False
 
     @classmethod
     def of(cls, record: Record) -> EarlierRecord:
         """The facts about this record."""
         others = tuple((role, data.fingerprint) for role, data in record.task.other_data.items())
-        return cls(record.id, record.task.dataset.fingerprint, others, tuple(record.bad_samples))
+        data = record.task.dataset
+        return cls(record.id, data.fingerprint, others, tuple(record.bad_samples), data.images == "absent")
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,4 @@ class Job:
     options: TaskOptions
     settings: RunSettings
     earlier: tuple[EarlierRecord, ...] = ()
+    save_answers: Path | None = None

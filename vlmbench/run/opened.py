@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlmbench.asked import other_size
@@ -59,6 +59,7 @@ def open_task(
     objects: Mapping[str, ImageDataset] | None = None,
     shared: MutableMapping[Hashable, OpenedData] | None = None,
     contents: ContentHashes | None = None,
+    images_optional: bool = False,
 ) -> OpenedTask:
     """Open the data of the roles that the question needs, and make the question.
 
@@ -67,8 +68,12 @@ def open_task(
         shared: data that is open already, by task and roles. What is opened here is added, so that the questions of
             one task to many methods and draws open it once, also if it cannot be opened.
         contents: content hashes that are known.
+        images_optional: whether data is opened without its images if only the files that list them are there.
     """
-    context = source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects)
+    context = replace(
+        source_context(card, plugin, data_root, offline=offline, own_names=options.class_names, objects=objects),
+        images_optional=images_optional,
+    )
     with gathered_remarks(WARNING) as said:
         try:
             shared = {} if shared is None else shared

@@ -6,7 +6,7 @@ It does not depend on its caller, and writes nothing to the results store.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -16,12 +16,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vlmbench.card_files import GIVEN_ANSWERS
 from vlmbench.cards import Role
-from vlmbench.data.base import Chosen, content_if_readable, fingerprint
+from vlmbench.data.base import Chosen, MayLackImages, content_if_readable, fingerprint, id_sha256, images_absent
 from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, VlmbenchError, unexpected
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.peak_memory import PeakMemory
+from vlmbench.features.saved_answers import SavedAnswers
 from vlmbench.models.base import Model
+from vlmbench.paths import safe_name
 from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
@@ -41,6 +44,7 @@ from vlmbench.tasks.base import (
     question_data,
     settings_in_use,
 )
+from vlmbench.tasks.given.base import answered, given_file, given_sha256, made_elsewhere, unsupported
 from vlmbench.wording import counted, either
 
 UNIQUE_COLUMNS = ("sample", "content")
@@ -129,18 +133,22 @@ class _Pair:
             options=self.task.options,
             other_fingerprints={role: found for role, found in fingerprints.items() if role != "test"},
             other_models=self.others,
+            answers=given_sha256(self.question, self.model),
         )
 
 
 def _load(job: Job, state: ProcessState) -> _Pair:
-    task = state.task(job.task, job.options)
+    task = state.task(job.task, job.options, images_optional=job.model.adapter == GIVEN_ANSWERS)
     if task.question is None:
         raise (
             state.model_problem(job.model) or task.problem or AssertionError("a task without a question has a problem")
         )
     model = state.model(job.model)
-    if reason := task.question.unsupported(model):
+    if reason := unsupported(task.question, model):
         raise UnsupportedError(f"{job.model.name} cannot be asked {job.task.name}: {reason}")
+    dataset = task.question.dataset
+    if isinstance(dataset, MayLackImages) and dataset.no_images is not None and not made_elsewhere(model):
+        raise dataset.no_images
     settings, unused = _settings_used(job, task.plugin, task.question, model)
     names = task.question.other_models if isinstance(task.question, UsesOtherModels) else ()
     others = {name: state.other_model(name) for name in names}
@@ -196,6 +204,8 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
         return False
     left_out = {bad.id: bad.content for bad in earlier.bad_samples}
     try:
+        if earlier.images_absent:
+            return _same_ids(fingerprints["test"], pair.question, left_out)
         for role, data in pair.data.items():
             samples = data.dataset.samples
             bad = [index for index in data.indices if samples[index].id in left_out]
@@ -208,6 +218,15 @@ def _same_data(earlier: EarlierRecord, fingerprints: Mapping[Role, str], pair: _
     return True
 
 
+def _same_ids(known: str, question: Question, left_out: Collection[str]) -> bool:
+    """Whether a fingerprint of ids and labels is that of the question, whose images are absent."""
+    dataset, samples = question.dataset, question.dataset.samples
+    indices = [index for index in question.indices if samples[index].id not in left_out]
+    return images_absent(dataset, indices) and known == fingerprint(
+        (id_sha256(dataset, index), samples[index].target) for index in indices
+    )
+
+
 def _answer(pair: _Pair, started: datetime) -> PairAnswer:
     files_before = {role: data.dataset.state() for role, data in pair.data.items()}
     asked = _ask(pair)
@@ -217,6 +236,7 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
         predictions = _parquet(asked.outcome.predictions, identifier, pair, fingerprints["test"])
     record = build_record(
         id=identifier,
+        answers=given_file(pair.question, pair.model),
         engine=asked.engine,
         question=pair.question,
         outcome=asked.outcome,
@@ -234,6 +254,8 @@ def _answer(pair: _Pair, started: datetime) -> PairAnswer:
             pair.state.listener.remark(pair.name, said)
     _check_strict(pair, record.remarks)
     for role, data in pair.data.items():
+        if asked.outcome.images_absent:
+            continue
         used = sorted(_contents(asked.outcome, role))
         pair.state.contents.put(data.dataset, files_before[role], used, fingerprints[role])
     return PairAnswer(pair.job.number, "done", record, predictions, asked.outcome.visuals)
@@ -255,14 +277,24 @@ def _ask(pair: _Pair) -> _Asked:
     try:
         with gathered_remarks(WARNING, said):
             engine = pair.state.engine(pair.model)
+            if pair.job.save_answers is not None:
+                engine.saving = SavedAnswers(pair.job.save_answers, safe_name(pair.job.task.name))
             memory = PeakMemory(str(pair.model.device)) if pair.job.settings.measure_memory else None
             with engine.timed("total"):
-                outcome = pair.question.answer(engine)
+                outcome = answered(pair.question, engine, pair.state.hashes)
             pair.state.count_features(engine)
+            if engine.saving is not None and not engine.saving.written:
+                pair.state.listener.note(f"{pair.name}: there is no file of its answers: {_not_saved(pair)}")
     finally:
         for remark in said.remarks:
             pair.state.listener.remark(pair.name, remark)
     return _Asked(engine, memory, outcome, said.remarks)
+
+
+def _not_saved(pair: _Pair) -> str:
+    if made_elsewhere(pair.model):
+        return "they were read from a file"
+    return f"the kind of task {pair.question.card.plugin!r} cannot save answers"
 
 
 def _settings_used(

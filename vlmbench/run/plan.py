@@ -9,6 +9,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from vlmbench.card_files import GIVEN_ANSWERS
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.data.contents import ContentHashes
 from vlmbench.data.memory.given import GivenTask
@@ -59,6 +60,8 @@ class RunRequest:
         pictures_in_background: draw a pair's pictures while the next pair runs. The whole run is shorter, but the times
             and memory in its records cannot be compared.
         transfers: each task is asked once for each of them; empty: once, as ``options.transfer`` says.
+        save_answers: the folder in which the models' answers are kept, in the form that ``predictions:`` reads, if
+            there are several models in a folder for each; None: nowhere. Then no earlier record counts as an answer.
         learn_from: the task whose train data ``transfers`` learn from, by name or card; None: each task's own.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
@@ -86,6 +89,7 @@ class RunRequest:
     transfers: tuple[TransferAsked, ...] = ()
     learn_from: str | TaskCard | None = None
     measure_memory: bool = True
+    save_answers: Path | None = None
 
     @property
     def settings(self) -> RunSettings:
@@ -149,6 +153,11 @@ def make_plan(request: RunRequest) -> Plan:
             hint="Use the executor 'local'; or save them, and name their files.",
         )
     transfers = request.transfers
+    if request.save_answers is not None and any(asked.adapts for asked in (*transfers, request.options.transfer)):
+        raise UsageError(
+            "answers of adapted models cannot be saved, because a task has one file for all methods and draws",
+            hint="Leave out --save-answers or --transfer.",
+        )
     if request.learn_from is not None:
         transfers = learning_from(transfers, source_card(request.learn_from))
     asked = adapted(ask_tasks(request.tasks, request.suites, request.options), transfers)
@@ -183,6 +192,7 @@ def make_plan(request: RunRequest) -> Plan:
                 objects=datasets,
                 shared=shared,
                 contents=contents,
+                images_optional=any(model.adapter == GIVEN_ANSWERS for model in models),
             )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)

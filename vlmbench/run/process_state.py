@@ -66,6 +66,7 @@ class ProcessState:
     Attributes:
         opened: the open tasks.
         contents: the content fingerprints of earlier runs.
+        hashes: the content hashes of single samples, from earlier runs too.
         model_remarks: the remarks made while the current model was loaded.
 
     Raises:
@@ -97,7 +98,7 @@ class ProcessState:
         self._others: dict[str, _Loaded] = {}
         self._closed: list[RunCache] = []
         self._datasets: dict[Hashable, OpenedData] = {}
-        self._hashes = ContentHashes(index_folder(settings.use_cache))
+        self.hashes = ContentHashes(index_folder(settings.use_cache))
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -111,8 +112,12 @@ class ProcessState:
             load_plugin_file(path)
         return cls(settings, listener)
 
-    def task(self, card: TaskCard, options: TaskOptions) -> OpenedTask:
-        """A task with its data, which is opened at the first call."""
+    def task(self, card: TaskCard, options: TaskOptions, *, images_optional: bool = False) -> OpenedTask:
+        """A task with its data, which is opened at the first call.
+
+        Args:
+            images_optional: whether data is opened without its images if only the files that list them are there.
+        """
         known = self._by_question.setdefault(_question_key(card, options), [])
         for task in known:
             if task.options == options and task.card == card:
@@ -125,7 +130,8 @@ class ProcessState:
             settings.data_root,
             offline=settings.offline,
             shared=self._datasets,
-            contents=self._hashes,
+            contents=self.hashes,
+            images_optional=images_optional,
         )
         self.opened.append(opened)
         known.append(opened)

@@ -107,6 +107,8 @@ class Outcome:
         transfer: how the model was adapted; None: it was not.
         support: the ids of the images that it was adapted with, by role.
         main_metric: the metric that tables show; None: the card's.
+        images_absent: whether no image was on this machine, so that ``contents`` has hashes of ids
+            (:func:`vlmbench.data.base.id_sha256`).
     """
 
     metrics: Mapping[str, MetricValue]
@@ -118,6 +120,7 @@ class Outcome:
     transfer: TransferInfo | None = None
     support: Mapping[Role, Sequence[str]] = field(default_factory=dict)
     main_metric: str | None = None
+    images_absent: bool = False
 
 
 Datasets = Mapping[Role, ImageDataset]

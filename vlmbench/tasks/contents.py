@@ -46,6 +46,14 @@ class Contents(Mapping[int, str]):
     def __len__(self) -> int:
         return len(self.indices)
 
+    def only(self, kept: npt.NDArray[np.bool_]) -> Contents:
+        """The hashes of some of the samples.
+
+        Args:
+            kept: (N,) whether each sample is kept.
+        """
+        return self if kept.all() else Contents(self.indices[kept], self._digests[kept])
+
     def column(self) -> pa.Array:
         """The N hashes in hex, as a column of a prediction table."""
         letters = np.empty((len(self), 2 * HASH_BYTES), dtype=np.uint8)

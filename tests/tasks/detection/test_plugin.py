@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import doctest
 import io
 import json
@@ -13,17 +12,14 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from said import remarked
+from tasks.detection.asked import ask, card_of, pycocotools_on
 from tasks.detection.models import Colourist, colourist, finder
 from toy_adapter import toy
 
 from vlmbench.answers.paired_metric import measured
 from vlmbench.answers.tables import Answers
-from vlmbench.cards import SourceSpec, TaskCard, make_task
-from vlmbench.data.base import SourceContext
-from vlmbench.data.open import open_dataset
+from vlmbench.cards import SourceSpec, make_task
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, ModelError, UnknownNameError, UsageError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.features.images.decoded import Picture
@@ -32,7 +28,7 @@ from vlmbench.remarks.base import Remark
 from vlmbench.tasks.base import Outcome, TaskOptions
 from vlmbench.tasks.detection import readouts
 from vlmbench.tasks.detection.measures import ACCURACIES
-from vlmbench.tasks.detection.plugin import PLUGIN, DetectionQuestion
+from vlmbench.tasks.detection.plugin import PLUGIN
 from vlmbench.tasks.detection.regions import HELD, Regions, grouped
 from vlmbench.tasks.detection.results import coco_results
 from vlmbench.testing.toy_models import ToyModel
@@ -40,21 +36,6 @@ from vlmbench.testing.toy_records import make_record
 from vlmbench.testing.toy_tokens import ToyTokens
 
 EVERY = [*COCO_MEASURES, *ACCURACIES]
-
-
-def card_of(folder: Path, protocol: dict[str, Any] | None = None, **fields: Any) -> TaskCard:
-    source = SourceSpec(kind="coco", location=str(folder))
-    return TaskCard.model_validate(
-        {"name": "t", "plugin": "detection", "sources": [source], "protocol": protocol or {}, **fields}
-    )
-
-
-def ask(card: TaskCard, options: TaskOptions | None = None) -> DetectionQuestion:
-    options = options or TaskOptions()
-    PLUGIN.check(card, options)
-    names = tuple(card.classes) if card.classes else None
-    dataset = open_dataset(card.sources, SourceContext(target="boxes", class_names=names))
-    return PLUGIN.ask(card, {"test": dataset}, options)
 
 
 OF_THESE_PICTURES = {"given-boxes"}
@@ -89,18 +70,6 @@ def answer(
 
 def value(outcome: Outcome, name: str) -> float | None:
     return outcome.metrics[name].value
-
-
-def pycocotools_on(folder: Path, results: list[Any], image_ids: list[int] | None = None) -> list[float]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        ground = COCO(str(folder / "instances.json"))
-        run = COCOeval(ground, ground.loadRes(results), "bbox")
-        if image_ids is not None:
-            run.params.imgIds = image_ids
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
-    return [float(number) for number in run.stats]
 
 
 @pytest.mark.parametrize("protocol", [{}, {"crop_scale": 1.0, "region_readout": "crop"}])

@@ -28,7 +28,7 @@ from vlmbench.data.image_files import ImageFiles, readable, say_missing
 from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import argument, existing_places, read_text
 from vlmbench.data.sources.wds import read_shards
-from vlmbench.errors import DataError, LabelError
+from vlmbench.errors import DataError, LabelError, NoImagesError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import IMAGE_NAMES
 from vlmbench.wording import counted, either
@@ -98,9 +98,15 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         chosen = root / str(spec.options["list"])
         entries = _chosen(entries, chosen, annotations)
         annotation_files.append(chosen)
-    folder, files = _image_files(root, entries, spec, annotations)
-    split = None if spec.split == ALL else spec.split
-    return ImageFiles(folder, SourceInfo(spec.kind, location, split=split), files, None, annotation_files)
+    no_images = None
+    try:
+        folder, files = _image_files(root, entries, spec, annotations)
+    except NoImagesError as error:
+        if not context.images_optional:
+            raise
+        folder, files, no_images = root, _joined((entry.image, entry.captions) for entry in entries), error
+    info = SourceInfo(spec.kind, location, split=None if spec.split == ALL else spec.split)
+    return ImageFiles(folder, info, files, None, annotation_files, no_images=no_images)
 
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
@@ -164,7 +170,7 @@ def _image_files(
     folders = folders_with(names, places) or [place for place in places if _like(names, place)]
     where = f"{spec.kind} {spec.location!r}"
     if not folders:
-        raise DataError(
+        raise NoImagesError(
             f"{where}: {annotations} lists {counted(len(names), 'image')}, but the first ones, such as {names[0]!r}, "
             "were not found",
             hint=f"Looked in {listing(str(place) for place in places)}.",
@@ -176,16 +182,19 @@ def _image_files(
         )
     files = _found(names, folders, [place for place in places if place not in folders])
     top = folders[0] if all(file.folder == folders[0] for file in files) else root
-    captions: dict[str, tuple[str, ...]] = {}
-    absent: dict[str, None] = {}
-    for entry, file in zip(entries, files, strict=True):
-        path = file.below(top)
-        captions[path] = (*captions.get(path, ()), *entry.captions)
-        if not file.there:
-            absent[path] = None
+    captioned = _joined((file.below(top), entry.captions) for entry, file in zip(entries, files, strict=True))
     _tell_of_names(names, files, annotations)
-    say_missing([*absent], len(captions), top, annotations)
-    return top, list(captions.items())
+    absent = dict.fromkeys(file.below(top) for file in files if not file.there)
+    say_missing([*absent], len(captioned), top, annotations)
+    return top, captioned
+
+
+def _joined(entries: Iterable[tuple[str, Sequence[str]]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each image once, with the captions of all of its entries."""
+    captions: dict[str, tuple[str, ...]] = {}
+    for path, own in entries:
+        captions[path] = (*captions.get(path, ()), *own)
+    return list(captions.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from vlmbench.data.formats.coco_outlines import Outlines
 from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
-from vlmbench.errors import DataError, LabelError, UsageError
+from vlmbench.errors import DataError, LabelError, NoImagesError, UsageError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import ALIKE_CLASS_NAMES
 from vlmbench.wording import counted, either
@@ -73,8 +73,14 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         raise DataError(
             f"{place}: {found.path} has no images" + (" with a box of these classes" if found.content.images else "")
         )
-    folder = found.folder or _image_folder(found.path.parent, found.root, images, spec, found.path)
-    tell_of_missing(folder, [image.file for image in images], found.path)
+    no_images = None
+    try:
+        folder = found.folder or _image_folder(found.path.parent, found.root, images, spec, found.path)
+        tell_of_missing(folder, [image.file for image in images], found.path)
+    except NoImagesError as error:
+        if not context.images_optional:
+            raise
+        folder, no_images = found.root, error
     check_boxes_fit(images, folder, found.form, label_of, str(found.path))
     return ImageFiles(
         folder,
@@ -83,6 +89,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         classes,
         found.annotation_files,
         _facts(found, images, label_of),
+        no_images,
     )
 
 
@@ -173,6 +180,8 @@ def _facts(found: FoundBoxes, images: Sequence[AnnotatedImage], label_of: dict[i
         partial=tuple(chosen(image.partial) for image in images) if federated else None,
         sizes=tuple(image.size for image in images),
         outlines=Outlines(found.path, image_ids, label_of) if found.coco else None,
+        image_ids_stated=found.is_one_file,
+        category_ids_stated=found.is_one_file or found.form == "cxcywh",  # YOLO's label files number the classes
     )
 
 
@@ -190,7 +199,7 @@ def _image_folder(beside: Path, root: Path, images: Sequence[AnnotatedImage], sp
         ]
     if found := folders_with([image.file for image in images], places):
         return found[0]
-    raise DataError(
+    raise NoImagesError(
         f"{spec.kind} {spec.location!r}: {path} lists {counted(len(images), 'image')}, but the first ones, such as "
         f"{images[0].file!r}, were not found",
         hint=f"Looked in {listing(map(str, places))}.",

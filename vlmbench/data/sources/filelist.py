@@ -16,7 +16,7 @@ from vlmbench.data.formats.class_folders import folder_classes
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import find_local, is_below, read_text
-from vlmbench.errors import DataError, LabelError, UsageError
+from vlmbench.errors import DataError, LabelError, NoImagesError, UsageError
 from vlmbench.wording import counted, either, listed
 
 OPTIONS = ("images", "skip_folders")
@@ -48,12 +48,19 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         )
     found = find_local(spec, context)
     paths = _listed(found.path)
-    root = _images_folder(spec, found.path, paths, place)
+    no_images = None
+    try:
+        root = _images_folder(spec, found.path, paths, place)
+    except NoImagesError as error:
+        if not context.images_optional:
+            raise
+        root, no_images = found.path.parent, error
     names = [_folder_name(path, spec, place) for path in paths]
     label_of, classes = _labels(names, context, found.path, place)
     files = [(path, label_of[normalise(name)]) for path, name in zip(paths, names, strict=True)]
-    tell_of_missing(root, paths, found.path)
-    return ImageFiles(root, SourceInfo(spec.kind, found.location), files, classes)
+    if no_images is None:
+        tell_of_missing(root, paths, found.path)
+    return ImageFiles(root, SourceInfo(spec.kind, found.location), files, classes, no_images=no_images)
 
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True)
@@ -78,7 +85,7 @@ def _images_folder(spec: SourceSpec, file: Path, paths: Sequence[str], place: st
     for folder in folders:
         if any((file.parent / folder / path).exists() for path in paths):
             return file.parent / folder
-    raise DataError(
+    raise NoImagesError(
         f"{place}: {file} exists, but none of the {len(paths):,} images that it lists",
         hint=f"Expected {paths[0]} below {listed([str(file.parent / folder) for folder in folders], 'or')}.",
     )

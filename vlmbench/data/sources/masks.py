@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.masks.class_files import StatedClasses, stated_classes
-from vlmbench.data.formats.masks.collect import Collected, collect
+from vlmbench.data.formats.masks.collect import Collected, collect, has_images
 from vlmbench.data.formats.masks.found import files_in, what_lies_in, where_else
 from vlmbench.data.formats.masks.layout import OPTIONS as LAYOUT_OPTIONS
 from vlmbench.data.formats.masks.layout import Layout, stated_layout, usual_layout
@@ -28,7 +28,7 @@ from vlmbench.data.formats.masks.values import DEFAULT_IGNORED, IGNORE, MaskValu
 from vlmbench.data.image_files import read_file, readable
 from vlmbench.data.labels import TARGET_WORDS
 from vlmbench.data.location import Place, existing_places, files_state, missing
-from vlmbench.errors import DataError, LabelError, MissingDataError
+from vlmbench.errors import DataError, LabelError, MissingDataError, NoImagesError
 
 OPTIONS = (*LAYOUT_OPTIONS, *VALUE_OPTIONS)
 
@@ -36,11 +36,13 @@ OPTIONS = (*LAYOUT_OPTIONS, *VALUE_OPTIONS)
 class MaskFiles:
     """Image files, each with a mask file; see :class:`vlmbench.data.base.MaskDataset`. It keeps only their names.
 
-    A sample's id is the image's path below the folder of images.
+    A sample's id is the image's path below the folder of images. If no image is here, ``no_images`` says so, and the
+    ids are made from the names of the masks.
     """
 
     templates: tuple[str, ...] | None = None
     ignore_label = IGNORE
+    no_images: NoImagesError | None = None
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class MaskFiles:
         self._root = layout.root
         self._images = [f"{layout.images}/{path}" if layout.images else path for path in collected.images]
         self._masks = [f"{layout.masks}/{path}" if layout.masks else path for path in collected.masks]
+        self.mask_names: Sequence[str] = [readable(path) for path in collected.masks]
         self._values = values
         self._assumes_unscored = not values.ignore_stated and values.classes == 2 and values.values is None
 
@@ -124,12 +127,21 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     for found in existing_places(spec, context):
         there.append(found)
         layout = stated_layout(spec, found.path) or usual_layout(spec, found.path)
+        if layout is None and context.images_optional and (found.path / "masks").is_dir():
+            layout = Layout(found.path, "images", "masks", stated=True)
         if layout is None:
             continue
         stated = _stated_classes(spec, context, layout)
-        collected = collect(layout, place, class_file=stated.file.name if stated else "")
+        class_file = stated.file.name if stated else ""
+        collected = collect(layout, place, class_file=class_file)
         if collected is not None:
             return _dataset(spec, context, found, layout, collected, stated)
+        if context.images_optional and not has_images(layout):
+            collected = collect(layout, place, class_file=class_file, without_images=True)
+        if collected is not None:
+            dataset = _dataset(spec, context, found, layout, collected, stated)
+            dataset.no_images = NoImagesError(f"{place}: {layout.root / layout.images} has no images")
+            return dataset
     raise _missing(spec, context, there)
 
 

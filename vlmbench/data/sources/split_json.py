@@ -17,7 +17,7 @@ from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
 from vlmbench.data.location import find_local, is_below, read_text
-from vlmbench.errors import DataError, LabelError, UsageError
+from vlmbench.errors import DataError, LabelError, NoImagesError, UsageError
 from vlmbench.wording import counted, listed
 
 OPTIONS = ("images", "class_names")
@@ -63,10 +63,18 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     entries = splits[split]
     _check_paths(entries, found.path, split)
     classes, label_of = _labels(names, spec, context, found.path)
-    root = _images_folder(spec, found.path, entries, place)
-    tell_of_missing(root, [entry.path for entry in entries], found.path)
+    no_images = None
+    try:
+        root = _images_folder(spec, found.path, entries, place)
+    except NoImagesError as error:
+        if not context.images_optional:
+            raise
+        root, no_images = found.path.parent, error
+    if no_images is None:
+        tell_of_missing(root, [entry.path for entry in entries], found.path)
     files = [(entry.path, label_of[entry.label]) for entry in entries]
-    return ImageFiles(root, SourceInfo(spec.kind, found.location, split=split), files, classes, [found.path])
+    info = SourceInfo(spec.kind, found.location, split=split)
+    return ImageFiles(root, info, files, classes, [found.path], no_images=no_images)
 
 
 SOURCE = Source(open_source, OPTIONS, other_locations=True, split=True)
@@ -178,7 +186,7 @@ def _images_folder(spec: SourceSpec, file: Path, entries: Sequence[_Entry], plac
     for folder in folders:
         if any((file.parent / folder / entry.path).exists() for entry in entries):
             return file.parent / folder
-    raise DataError(
+    raise NoImagesError(
         f"{place}: {file} exists, but none of the {len(entries):,} images that it lists",
         hint=f"Expected {entries[0].path} below {listed([str(file.parent / folder) for folder in folders], 'or')}.",
     )

@@ -21,7 +21,7 @@ from vlmbench.data.formats.pixels import decode_rgb, say_facts
 from vlmbench.data.image_files import ImageFiles, read_file, tell_of_missing
 from vlmbench.data.labels import listing
 from vlmbench.data.location import Place, existing_places, exists, files_state, is_below, missing, read_text
-from vlmbench.errors import BadSampleError, DataError, LabelError
+from vlmbench.errors import BadSampleError, DataError, LabelError, NoImagesError
 from vlmbench.wording import counted, listed
 
 DEFAULT_SPLIT = "test"
@@ -96,16 +96,19 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     root = found.path
     if context.target == "captions":
         raise LabelError(f"{place}: it has no captions")
+    no_images = None
     if not exists(root / "JPEGImages"):
-        raise DataError(f"{place}: {root} has the lists of {split!r}, but no folder JPEGImages")
+        no_images = NoImagesError(f"{place}: {root} has the lists of {split!r}, but no folder JPEGImages")
+        if not context.images_optional or context.target == "class":  # the latter needs pixels to cut objects out
+            raise no_images
     classes = _classes(root, split, context, place)
     images = [line[0] for line in _table(root / _LISTS / f"{split}.txt", columns=1)]
-    names = _photographs(root, images)
+    names = _photographs(root, images) if no_images is None else {image: f"{image}.jpg" for image in images}
     if context.target == "classes":
         photographs = [
             (f"JPEGImages/{names[image]}", target) for image, target in _present(root, split, classes, images).items()
         ]
-        return ImageFiles(root, info, photographs, classes)
+        return ImageFiles(root, info, photographs, classes, no_images=no_images)
     label_of = {name: label for label, name in enumerate(classes)}
     if context.target == "boxes":
         return ImageFiles(
@@ -118,7 +121,10 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
                 tuple(range(1, len(images) + 1)),
                 tuple(range(1, len(classes) + 1)),
                 size_of=lambda index: _size(root, images[index]),
+                image_ids_stated=False,
+                category_ids_stated=False,
             ),
+            no_images,
         )
     objects = [found for image in images for found in _objects(root, image, label_of)]
     samples = [

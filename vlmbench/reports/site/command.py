@@ -46,6 +46,9 @@ def command(record: Summary, cards: Collection[str]) -> Command:
 
 def _model(record: Summary, cards: Collection[str], needs: list[str]) -> str:
     model = record.model
+    if model.answers is not None:
+        needs.append(f"The folder {model.spec} must hold the answers, {model.answers.file}.")
+        return f"{model.adapter}:{model.spec}"
     if model.saved_as in cards or model.saved_as == f"{model.adapter}:{model.spec}":
         return model.saved_as
     if model.options:

@@ -160,7 +160,7 @@ def model_page(heading: ModelHeading, collected: Collected, store: ResultStore, 
             where = None if record.imported else environment_facts(record.environment)
             if where is not None and where not in environments:
                 environments.append(where)
-            if record.model.weights_sha256:
+            if record.model.weights_sha256 and record.model.answers is None:
                 loaded.setdefault(record.model.weights_sha256, weights_text(record))
             ids = {answer.anchor for answer in answers}
             place = None if where is None else environments.index(where)
@@ -241,12 +241,15 @@ def _classes(record: Record, most: int) -> ClassTable:
 def _data(record: Record) -> Facts:
     data = record.task.dataset
     place = data.location if not Path(data.location).is_absolute() else Path(data.location).name
+    answers = record.model.answers
     facts = [
+        ("answers", "" if answers is None else f"{answers.file} ({answers.sha256[:12]})"),
         ("source", f"{data.source}: {place}" if place else data.source),
         ("split", data.split or ""),
         ("revision", data.revision or ""),
         ("samples scored", f"{data.samples:,}"),
         ("samples of the standard split", "" if data.standard_samples is None else f"{data.standard_samples:,}"),
+        ("images", data.images or ""),
         ("fingerprint of data", data.fingerprint),
         ("fingerprint of prompts", record.task.prompts_sha256),
         ("version of the task", record.task.version),

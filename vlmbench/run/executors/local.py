@@ -14,6 +14,7 @@ from vlmbench.errors import UsageError
 from vlmbench.run.job import Job
 from vlmbench.run.pair import PairAnswer, answer_job
 from vlmbench.run.process_state import ProcessState
+from vlmbench.tasks.given.base import unsupported
 
 
 class LocalExecutor:
@@ -41,7 +42,7 @@ def _announce_unsupported(card: ModelCard, state: ProcessState) -> None:
         return
     try:
         model = state.model(card)
-        reasons = [(question.card.name, question.unsupported(model)) for question in questions]
+        reasons = [(question.card.name, unsupported(question, model)) for question in questions]
     except Exception as error:  # each job fails with this error and reports it
         logging.getLogger(__name__).info("not announced", exc_info=error)
         return

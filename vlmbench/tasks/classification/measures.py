@@ -20,9 +20,10 @@ from vlmbench.metrics.ranking import (
 )
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import check_known_metrics, metric_value, reasons
-from vlmbench.tasks.classification.scores import Scored
+from vlmbench.tasks.classification.scores import Needed, Scored
 
 Labels = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ class Measure:
         higher_is_better: False for errors.
         chance: the expected value of random answers; None if it depends on the model.
         min_classes: the lowest number of classes. The metric is left out if there are fewer.
-        undefined: the reason why the metric has no meaning for this model, and then its value is None; "" if it has a
-            meaning.
+        needs: what it needs besides the best class. If the answers lack it, the metric has no value.
     """
 
     compute: Callable[[Scored, int], Estimate]
@@ -46,7 +46,7 @@ class Measure:
     higher_is_better: bool = True
     chance: Callable[[Scored], float | None] = lambda scored: None
     min_classes: int = 2
-    undefined: Callable[[Scored], str] = lambda scored: ""
+    needs: tuple[Needed, ...] = ()
 
 
 def _labels(scored: Scored) -> Labels:
@@ -65,7 +65,9 @@ def _roc_auc(scored: Scored, seed: int) -> Estimate:
     if scored.targets is not None:
         return mean_roc_auc(_scores(scored), scored.targets, seed=seed)
     scores = _scores(scored).astype(np.float64)
-    if scored.num_classes > 2:  # one-vs-rest ranks samples by probability, as is usual with scikit-learn
+    if (
+        scored.num_classes > 2 and scored.logit_scale
+    ):  # one-vs-rest ranks samples by probability, as is usual with scikit-learn
         exponents = np.exp(scored.logit_scale * (scores - scores.max(axis=1, keepdims=True)))
         scores = exponents / exponents.sum(axis=1, keepdims=True)
     return mean_roc_auc(scores, _labels(scored), seed=seed)
@@ -97,15 +99,6 @@ def _random_11_point(scored: Scored) -> float:
     return float(np.mean([estimate.value for estimate in drawn]))
 
 
-def _lacks_temperature(scored: Scored) -> str:
-    """Why ``ece`` has no meaning: a softmax of unscaled cosines is nearly uniform, so it is not a confidence."""
-    return (
-        "the model has no temperature, so its probabilities do not measure confidence"
-        if scored.logit_scale == 1.0
-        else ""
-    )
-
-
 MEASURES: dict[str, Measure] = {
     "acc1": Measure(lambda s, seed: top_k_accuracy(s.top, _labels(s), 1), "single", chance=lambda s: 1 / s.num_classes),
     "acc5": Measure(
@@ -113,6 +106,7 @@ MEASURES: dict[str, Measure] = {
         "single",
         chance=lambda s: 5 / s.num_classes,
         min_classes=5,
+        needs=("order",),
     ),
     "mean_per_class_recall": Measure(
         lambda s, seed: mean_per_class_recall(s.top[:, 0], _labels(s)),
@@ -120,24 +114,26 @@ MEASURES: dict[str, Measure] = {
         chance=lambda s: 1 / s.num_classes,
     ),
     "ece": Measure(
-        lambda s, seed: expected_calibration_error(s.confidence, s.top[:, 0] == _labels(s)),
+        lambda s, seed: expected_calibration_error(cast(Floats, s.confidence), s.top[:, 0] == _labels(s)),
         "single",
         higher_is_better=False,
-        undefined=_lacks_temperature,
+        needs=("confidence",),
     ),
     "mean_average_precision": Measure(
         lambda s, seed: mean_average_precision(_scores(s), _targets(s), seed=seed),
         "multi",
         keeps_scores=True,
         chance=_random_average_precision,
+        needs=("scores",),
     ),
     "map_11_point": Measure(
         lambda s, seed: mean_average_precision_11_point(_scores(s), _targets(s), seed=seed),
         "multi",
         keeps_scores=True,
         chance=_random_11_point,
+        needs=("scores",),
     ),
-    "roc_auc": Measure(_roc_auc, "both", keeps_scores=True, chance=lambda s: 0.5),
+    "roc_auc": Measure(_roc_auc, "both", keeps_scores=True, chance=lambda s: 0.5, needs=("scores", "probabilities")),
 }
 
 
@@ -160,7 +156,7 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
     values = {}
     for name in names:
         measure = MEASURES[name]
-        if reason := measure.undefined(scored):
+        if reason := _lacking(measure, scored):
             values[name] = MetricValue(
                 value=None, n=len(scored.indices), higher_is_better=measure.higher_is_better, reason=reason
             )
@@ -171,6 +167,16 @@ def metric_values(names: Sequence[str], scored: Scored, seed: int) -> dict[str, 
                 higher_is_better=measure.higher_is_better,
             )
     return values
+
+
+def _lacking(measure: Measure, scored: Scored) -> str:
+    """Why a metric has no value for these answers; "" if it has one.
+
+    Only the one-vs-rest ranking of more than two classes needs probabilities.
+    """
+    ranked = scored.targets is not None or scored.num_classes <= 2
+    needs = [need for need in measure.needs if not (ranked and need == "probabilities")]
+    return next((scored.lacks[need] for need in needs if need in scored.lacks), "")
 
 
 def class_results(scored: Scored, class_names: Sequence[str]) -> list[ClassResult]:

@@ -100,8 +100,8 @@ def _roc_auc(record: Summary, table: pa.Table) -> Measured:
             len(scores), mean_roc_auc_statistic(scores, _targets(table)), scores, classes=lambda: _precisions(table)
         )
     ranked = scores.astype(np.float64)
-    if scores.shape[1] > 2:  # the task ranks probabilities, not logits
-        scale = _scale(record, table)
+    scale = _scale(record, table)
+    if scores.shape[1] > 2 and scale:  # the task ranks probabilities, not logits
         exponents = np.exp(scale * (ranked - ranked.max(axis=1, keepdims=True)))
         ranked = exponents / exponents.sum(axis=1, keepdims=True)
     return Measured(
@@ -110,7 +110,7 @@ def _roc_auc(record: Summary, table: pa.Table) -> Measured:
 
 
 def _scale(record: Summary, table: pa.Table) -> float:
-    """The factor of the scores before a softmax: the transfer method's own scale, or else the model's."""
+    """The factor of the scores before a softmax: of the answers, or else of the model. 0: they are probabilities."""
     if "scale" in table.column_names:
         return float(numbers(table, "scale")[0])
     return 1.0 if record.model.logit_scale is None else record.model.logit_scale

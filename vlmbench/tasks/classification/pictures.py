@@ -110,6 +110,6 @@ def _tile(scored: Scored, row: int, dataset: ImageDataset, class_names: Sequence
         return Tile(image, (Line(f"true: {present}", faint=True), *said), right)
     assert scored.labels is not None  # a sample has either labels or targets
     true = Line(f"true: {class_label(class_names, int(scored.labels[row]))}", faint=True)
-    # A softmax of unscaled cosines is not a confidence; see the metric ece.
-    share = float(scored.confidence[row]) if scored.logit_scale != 1.0 else None
+    unsure = scored.confidence is None or "confidence" in scored.lacks  # see the metric ece
+    share = None if unsure or scored.confidence is None else float(scored.confidence[row])
     return Tile(image, (true, Line(class_label(class_names, int(scored.top[row, 0])), right=right, share=share)), right)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from vlmbench.cards import Role, TaskCard
 from vlmbench.data.base import Chosen, ImageDataset, TargetKind
@@ -18,12 +18,14 @@ from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult
 from vlmbench.tasks.base import Datasets, DrawPictures, Outcome, SharedDatasets, TaskOptions
 from vlmbench.tasks.classification.adapted import AdaptedQuestion, needs_support
+from vlmbench.tasks.classification.given import SUFFIXES, save_scores, scored_answers
 from vlmbench.tasks.classification.halves import Halves
 from vlmbench.tasks.classification.measures import MEASURES, check_metrics, class_results, metric_values
 from vlmbench.tasks.classification.pictures import draw_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.classification.source import check_classes, source_prompts
 from vlmbench.tasks.classification.support import support_data
+from vlmbench.tasks.given.base import GivenAnswers, made_elsewhere
 from vlmbench.tasks.subset import choose
 from vlmbench.tasks.zero_shot import compared_by, comparison_fields, lacks, zero_shot
 from vlmbench.transfer.base import Reads
@@ -35,6 +37,7 @@ from vlmbench.visuals.charts import check_charts
 class ClassificationQuestion:
     """Which class does each image show? If the card is multi-label: which classes?"""
 
+    answer_suffixes: ClassVar[Sequence[str]] = SUFFIXES
     card: TaskCard
     dataset: ImageDataset
     indices: Sequence[int]
@@ -53,7 +56,9 @@ class ClassificationQuestion:
             "multi_label": self.card.multi_label,
             "metrics": list(self.card.metrics),
             "main_metric": self.card.main_metric,
-            "confidence": f"softmax of logit_scale x {compared_by(model)}",
+            "confidence": "as the answers state it"
+            if made_elsewhere(model)
+            else f"softmax of logit_scale x {compared_by(model)}",
             **comparison_fields(model, self.dataset),
         }
 
@@ -72,15 +77,43 @@ class ClassificationQuestion:
                 most=len(self.indices),
                 num_classes=len(self.prompts.class_names),
                 multi_label=self.card.multi_label,
-                keep_scores=any(MEASURES[name].keeps_scores for name in self.card.metrics),
+                keep_scores=self._keeps_scores or engine.saving is not None,
             )
+        save_scores(engine, scored, self.dataset, self.prompts.class_names)
+        if not self._keeps_scores:
+            scored = replace(scored, scores=None)
+        return self._outcome(engine, scored, own_scale=False)
+
+    def answer_given(self, engine: FeatureEngine, given: GivenAnswers) -> Outcome:
+        """Read the scores of each image for every class, or its best class, and compute the metrics."""
+        scored = scored_answers(
+            engine,
+            given,
+            self.dataset,
+            self.indices,
+            self.prompts.class_names,
+            multi_label=self.card.multi_label,
+            keep_scores=self._keeps_scores,
+        )
+        return self._outcome(engine, scored, own_scale=True)
+
+    @property
+    def _keeps_scores(self) -> bool:
+        return any(MEASURES[name].keeps_scores for name in self.card.metrics)
+
+    def _outcome(self, engine: FeatureEngine, scored: Scored, *, own_scale: bool) -> Outcome:
+        """The metrics of scores.
+
+        Args:
+            own_scale: whether the scale of the scores is not the model's, so that the table states it.
+        """
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, scored, self.seed)
             per_class = class_results(scored, self.prompts.class_names)
         return Outcome(
             metrics=metrics,
             per_class=per_class,
-            predictions=prediction_table(scored, self.dataset),
+            predictions=prediction_table(scored, self.dataset, own_scale=own_scale),
             contents=scored.contents,
             visuals=self._pictures(engine.model.card.name, scored, per_class) if self.visuals else None,
         )

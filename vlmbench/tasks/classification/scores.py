@@ -5,8 +5,9 @@ The best classes of each sample are kept. All scores, images × classes, are kep
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_o
 from vlmbench.transfer.base import Classifier
 
 TOP = 5
+Needed = Literal["order", "scores", "probabilities", "confidence"]
+"""What a metric needs besides the best class: the best five in order, the scores of all classes, their probabilities,
+or a probability of the best class that measures confidence."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,14 @@ class Scored:
         contents: the content hash of each sample.
         labels: (N,) the true classes; None for multi-label data.
         targets: (N, C) whether each class is present; None for single-label data.
-        top: (N, K) the classes with the highest scores, highest first.
-        top_scores: (N, K) their logits. Zero-shot gives cosine similarities.
-        confidence: (N,) the softmax probability of the best class, after the logits are multiplied by ``logit_scale``.
+        top: (N, K) the classes with the highest scores, highest first. K is 1 if only the best class is known.
+        top_scores: (N, K) their logits. Zero-shot gives cosine similarities. None: not known.
+        confidence: (N,) the softmax probability of the best class, after the logits are multiplied by ``logit_scale``;
+            None: not known.
         scores: (N, C) all logits; None if no metric needs them.
         num_classes: C.
-        logit_scale: the scale of the classifier. In zero-shot, it is the model's.
+        logit_scale: the scale of the classifier. In zero-shot, it is the model's. 0: the scores are probabilities.
+        lacks: why metrics that need something have no value, by what they need (:data:`Needed`).
     """
 
     indices: npt.NDArray[np.int64]
@@ -47,11 +53,12 @@ class Scored:
     labels: npt.NDArray[np.int64] | None
     targets: npt.NDArray[np.bool_] | None
     top: npt.NDArray[np.int32]
-    top_scores: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
+    top_scores: npt.NDArray[np.float32] | None
+    confidence: npt.NDArray[np.float32] | None
     scores: npt.NDArray[np.float32] | None
     num_classes: int
     logit_scale: float
+    lacks: Mapping[Needed, str] = field(default_factory=dict)
 
 
 def score(
@@ -99,7 +106,7 @@ def score(
 
     order = dataset_order(hashes.indices())
     contents = hashes.contents()
-    labels, targets = _truth(dataset, contents.indices, num_classes, multi_label)
+    labels, targets = truth(dataset, contents.indices, num_classes, multi_label)
     return Scored(
         indices=contents.indices,
         contents=contents,
@@ -111,7 +118,14 @@ def score(
         scores=None if scores is None else in_order(scores[:count], order),
         num_classes=num_classes,
         logit_scale=classifier.scale,
+        lacks=no_temperature(classifier.scale),
     )
+
+
+def no_temperature(scale: float) -> dict[Needed, str]:
+    """Why there is no confidence without a temperature: a softmax of unscaled cosines is nearly uniform."""
+    reason = "the model has no temperature, so its probabilities do not measure confidence"
+    return {"confidence": reason} if scale == 1.0 else {}
 
 
 def checked_logits(logits: Tensor, images: int, num_classes: int) -> Tensor:
@@ -128,9 +142,10 @@ def checked_logits(logits: Tensor, images: int, num_classes: int) -> Tensor:
     return logits.detach().float().cpu()
 
 
-def _truth(
+def truth(
     dataset: ImageDataset, chosen: npt.NDArray[np.int64], num_classes: int, multi_label: bool
 ) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.bool_] | None]:
+    """(N,) the classes of the chosen samples; or (N, C) whether each class is present, if there may be several."""
     samples = [dataset.samples[index].target for index in chosen]
     if not multi_label:
         return np.asarray(samples, dtype=np.int64), None
@@ -144,10 +159,11 @@ def prediction_table(scored: Scored, dataset: ImageDataset, *, own_scale: bool =
     """The prediction table, one row for each sample: the truth, the answer, and its confidence.
 
     Columns: sample (id), content (content hash in hex), label or labels, top and top_scores (the K best classes and
-    their logits), confidence, and scores (all C) if a metric needs them.
+    their logits), confidence, and scores (all C) if a metric needs them. What is not known has no column.
 
     Args:
-        own_scale: whether the classifier's scale is not the model's. Then, beside scores, there is a column ``scale``.
+        own_scale: whether the classifier's scale is not the model's. Then, beside scores, there is a column ``scale``;
+            it is 0 if the scores are probabilities.
     """
     columns: dict[str, pa.Array] = {
         "sample": strings(dataset.samples[index].id for index in scored.indices),
@@ -158,8 +174,10 @@ def prediction_table(scored: Scored, dataset: ImageDataset, *, own_scale: bool =
     if scored.targets is not None:
         columns["labels"] = pa.array([np.flatnonzero(row).tolist() for row in scored.targets], pa.list_(pa.int32()))
     columns["top"] = fixed_lists(scored.top)
-    columns["top_scores"] = fixed_lists(scored.top_scores)
-    columns["confidence"] = pa.array(scored.confidence, pa.float32())
+    if scored.top_scores is not None:
+        columns["top_scores"] = fixed_lists(scored.top_scores)
+    if scored.confidence is not None:
+        columns["confidence"] = pa.array(scored.confidence, pa.float32())
     if scored.scores is not None:
         if own_scale:
             columns["scale"] = pa.array(np.full(len(scored.top), scored.logit_scale, dtype=np.float64))

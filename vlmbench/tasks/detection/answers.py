@@ -29,8 +29,8 @@ class Answer:
     them. Otherwise the last three attributes are None.
 
     Attributes:
-        xywh: (D, 4) float32 left, top, width, height, in pixels.
-        scores: (D,) float32 score of each detection.
+        xywh: (D, 4) float32 left, top, width, height, in pixels; float64 if they come from a file with more digits.
+        scores: (D,) score of each detection, of the same type.
         labels: (D,) int64 class of each detection.
         region_labels: (R,) int64 true class of each box.
         region_ranks: (R,) int64 rank of the true class among all classes, from 1. Classes with the same score as the
@@ -113,11 +113,29 @@ def answer_native(
             f"the detector returned labels from {int(labels.min())} to {int(labels.max())}, but the labels of the "
             f"{counted(classes, 'class', 'classes')} are 0 to {classes - 1}"
         )
+    masks = None if size is None else _checked_masks(found.masks, len(scores), size)
+    return answer_ranked(_xywh(boxes), scores, labels, protocol, masks)
+
+
+def answer_ranked(
+    xywh: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    protocol: DetectionProtocol,
+    masks: Sequence[RunLengths] | None = None,
+) -> Answer:
+    """The detections that reach the score threshold, the highest scores first, and not more than the protocol allows.
+
+    Args:
+        xywh: (N, 4) left, top, width, height.
+        scores: (N,) finite. Detections with equal scores keep their order.
+        labels: (N,) int64.
+        masks: N masks; None if masks are not asked for.
+    """
     order = scores.sort(descending=True, stable=True).indices
     order = order[scores[order] >= protocol.score_threshold][: protocol.max_detections]
-    masks = None if size is None else _checked_masks(found.masks, len(scores), size)
     chosen = None if masks is None else tuple(masks[place] for place in order.tolist())
-    return Answer(_xywh(boxes[order]), scores[order], labels[order], masks=chosen)
+    return Answer(xywh[order], scores[order], labels[order], masks=chosen)
 
 
 def _checked_masks(masks: Sequence[RunLengths] | None, count: int, size: tuple[int, int]) -> Sequence[RunLengths]:
@@ -126,7 +144,8 @@ def _checked_masks(masks: Sequence[RunLengths] | None, count: int, size: tuple[i
     for mask in masks:
         if (mask.width, mask.height) != size:
             raise ModelError(
-                f"the model returned a mask of {mask.width} x {mask.height} pixels for an image of {size[0]} x {size[1]}"
+                f"the model returned a mask of {mask.width} x {mask.height} pixels for an image of "
+                f"{size[0]} x {size[1]}"
             )
     try:
         check(masks)

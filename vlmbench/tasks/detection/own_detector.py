@@ -15,12 +15,14 @@ from vlmbench.card_files import read_task, task_card_files
 from vlmbench.cards import TaskCard
 from vlmbench.errors import CardError, ModelError
 from vlmbench.features.engine import FeatureEngine
-from vlmbench.models.base import Detections, Detector, InstanceSegmenter, Model, capability, lacks_encoders
+from vlmbench.models.base import Answers, Detections, Detector, InstanceSegmenter, Model, capability, lacks_encoders
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import OWN_DETECTOR
+from vlmbench.tasks.detection.given import has_regions
 from vlmbench.tasks.detection.instances import masks_in_use
 from vlmbench.tasks.detection.measures import ACCURACIES
 from vlmbench.tasks.detection.protocol import DetectionProtocol
+from vlmbench.tasks.detection.results_file import RESULTS
 from vlmbench.wording import listed
 
 NATIVE = "native"
@@ -30,12 +32,36 @@ def settled_for(model: Model, how: DetectionProtocol, card: TaskCard) -> Detecti
     """The protocol that this model answers with.
 
     A model that has a detector and cannot classify given boxes uses its detector, unless the card or the user sets
-    ``regions``. A card that asks for an accuracy on the data's own boxes also sets ``regions`` in this sense.
+    ``regions``. A card that asks for an accuracy on the data's own boxes also sets ``regions`` in this sense. The same
+    holds for a system whose boxes are in a file.
     """
-    open_to_choice = "regions" not in how.model_fields_set and not any(name in ACCURACIES for name in card.metrics)
-    if open_to_choice and capability(model, Detector) is not None and lacks_encoders(model):
+    if _is_open(how, card) and _finds_boxes(model, card) and lacks_encoders(model):
         return how.model_copy(update={"regions": NATIVE})
     return how
+
+
+def _is_open(how: DetectionProtocol, card: TaskCard) -> bool:
+    return "regions" not in how.model_fields_set and not any(name in ACCURACIES for name in card.metrics)
+
+
+def _finds_boxes(model: Model, card: TaskCard) -> bool:
+    answers = capability(model, Answers)
+    if answers is None:
+        return capability(model, Detector) is not None
+    path = answers.path(card.name, RESULTS)
+    return path is not None and not has_regions(path)
+
+
+def cannot_be_given(model: Model, how: DetectionProtocol, card: TaskCard, path: Path) -> str | None:
+    """Why a results file does not answer a question, and what it can answer; None if it does."""
+    settled = settled_for(model, how, card)
+    if settled.regions == NATIVE or (settled.regions == "ground-truth" and has_regions(path)):
+        return None
+    given = (
+        "the data's own boxes" if settled.regions == "ground-truth" else f"the boxes of `regions: {settled.regions}`"
+    )
+    what = f"the task gives models {given} to classify, and {path.name} does not say that its boxes are these"
+    return f"{what}. To score the boxes of the file as they are: {_with_own_boxes(card)}"
 
 
 def tell_of_own_boxes() -> None:
@@ -95,15 +121,17 @@ def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
     reason = lacks_encoders(model)
     if reason is None or capability(model, Detector) is None:
         return reason
-    instead = _sibling(card, native=True, masks=False)
-    if instead:
-        ask = f"-t {instead}"
-    elif any(name in ACCURACIES for name in card.metrics):
-        ask = f"a card with `regions: native` and without the metrics {listed(list(ACCURACIES))}"
-    else:
-        ask = "--set regions=native"
     why = "it cannot classify given boxes, because it has no image encoder for the feature space of its texts"
-    return f"{why}. It finds its own boxes: {ask}"
+    return f"{why}. It finds its own boxes: {_with_own_boxes(card)}"
+
+
+def _with_own_boxes(card: TaskCard) -> str:
+    """What to ask for in place of a card, so that the model's own boxes count."""
+    if instead := _sibling(card, native=True, masks=False):
+        return f"-t {instead}"
+    if any(name in ACCURACIES for name in card.metrics):
+        return f"a card with `regions: native` and without the metrics {listed(list(ACCURACIES))}"
+    return "--set regions=native"
 
 
 def _sibling(card: TaskCard, *, native: bool, masks: bool | None = None) -> str | None:

@@ -184,11 +184,13 @@ def _truth(table: pa.Table, classes: int, *, masks: bool) -> BoxTruth:
 
 def _found(table: pa.Table, *, masks: bool) -> BoxPredictions:
     labels, lengths = runs(table, "labels")
+    scores, _ = runs(table, "scores")
+    kind = np.float64 if scores.dtype == np.float64 else np.float32  # a baseline's file has boxes as decimals
     return BoxPredictions(
         image=owners(lengths),
         label=labels.astype(np.int64),
-        xywh=boxes(table, "boxes").astype(np.float32).astype(np.float64),
-        score=runs(table, "scores")[0].astype(np.float32).astype(np.float64),
+        xywh=boxes(table, "boxes").astype(kind).astype(np.float64),
+        score=scores.astype(kind).astype(np.float64),
         masks=_masks(table, "masks") if masks else None,
     )
 

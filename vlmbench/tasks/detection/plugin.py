@@ -13,10 +13,9 @@ from functools import cached_property, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import PIL.Image
-from torch import Tensor
 
 from vlmbench.cards import TaskCard, fill_template
 from vlmbench.data.base import ImageDataset, TargetKind
@@ -28,41 +27,44 @@ from vlmbench.errors import (
     CardError,
     DataError,
     MissingDependencyError,
+    UnsupportedError,
     UsageError,
 )
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
-from vlmbench.models.base import DenseEncoder, Model, capability
-from vlmbench.paths import user_path
+from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
-from vlmbench.tasks.detection.drawn import picture
+from vlmbench.tasks.detection.given import read_given, tell_of_left_out
 from vlmbench.tasks.detection.groups import class_groups
 from vlmbench.tasks.detection.instances import Masks, masks_sha256, true_masks
 from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.own_detector import (
     NATIVE,
     ask_own_detector,
+    cannot_be_given,
     cannot_name_boxes,
     lacks_detector,
     lacks_masks,
     settled_for,
     tell_of_own_boxes,
 )
+from vlmbench.tasks.detection.pictures import draw_answer
 from vlmbench.tasks.detection.protocol import DetectionProtocol
-from vlmbench.tasks.detection.readouts import aligned_features, crop_features
+from vlmbench.tasks.detection.readouts import lacks_readout, readout_name, region_features
 from vlmbench.tasks.detection.regions import (
     Proposals,
     Regions,
     check_selective_search,
     grouped,
-    read_proposals,
+    proposals_of,
     selective_search,
     true_regions,
 )
-from vlmbench.tasks.detection.results import Answered, boxes_of
+from vlmbench.tasks.detection.results import Answered, boxes_of, save_results
+from vlmbench.tasks.detection.results_file import RESULTS
 from vlmbench.tasks.detection.told import (
     check_a_choice,
     check_objects,
@@ -71,11 +73,13 @@ from vlmbench.tasks.detection.told import (
     tell_of_given_boxes,
     tell_of_lost,
 )
+from vlmbench.tasks.given.base import GivenAnswers
+from vlmbench.tasks.given.contents import given_contents
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.subset import choose
 from vlmbench.transfer.methods.zero_shot import ensemble
 from vlmbench.visuals.text import font_path
-from vlmbench.wording import counted, listed
+from vlmbench.wording import counted
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class DetectionQuestion:
     search: str | None = None
     masks: Masks | None = None
     visuals: int = 0
+    answer_suffixes: ClassVar[Sequence[str]] = RESULTS
 
     @property
     def prompts_sha256(self) -> str:
@@ -131,7 +136,7 @@ class DetectionQuestion:
         return frozenset(names - ({"groups"} if self.how.evaluator == "lvis" else set()))
 
     def _protocol(self, model: Model) -> dict[str, Any]:
-        settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(self._readout(model))}
+        settled: dict[str, Any] = {**self.prompts.protocol, **self.how.settled(readout_name(model, self.how))}
         if self.how.regions == NATIVE:
             settled["head"] = "the model's own detector"
         if self.proposals is not None:
@@ -156,22 +161,44 @@ class DetectionQuestion:
             return lacks_masks(model, self.card) if self.masks is not None else lacks_detector(model, self.card)
         if reason := cannot_name_boxes(model, self.card):
             return reason
-        if self.how.region_readout == "roi-align":
-            encoder = capability(model, DenseEncoder)
-            if encoder is None:
-                return "it gives no patch features, which roi-align needs: use --set region_readout=crop"
-            if self.how.readout is not None and self.how.readout not in encoder.readouts:
-                return f"it has no readout {self.how.readout!r}. Use --readout with {listed(encoder.readouts, 'or')}"
-        return None
+        return lacks_readout(model, self.how)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Classify the boxes of each image in turn, then evaluate all images together."""
-        own = self.asked_of(engine.model)
+        return self._told(engine.model)._answer(engine)
+
+    def answer_given(self, engine: FeatureEngine, given: GivenAnswers) -> Outcome:
+        """Read the detections of a results file, then evaluate all images together.
+
+        Raises:
+            ModelError: the file cannot be used.
+            UnsupportedError: the question gives models boxes to classify, and the file has boxes that a system found.
+        """
+        if reason := cannot_be_given(engine.model, self.how, self.card, given.path):
+            raise UnsupportedError(f"{engine.model.card.name} cannot be asked {self.card.name}: {reason}")
+        return self._told(engine.model)._answer_given(engine, given)
+
+    def _told(self, model: Model) -> DetectionQuestion:
+        """The question for this model. A remark says whose boxes count, if the card and the user leave it open."""
+        own = self.asked_of(model)
         if own is not self:
             tell_of_own_boxes()
         elif "regions" not in self.how.model_fields_set:
             tell_of_given_boxes()
-        return own._answer(engine)
+        return own
+
+    def _answer_given(self, engine: FeatureEngine, given: GivenAnswers) -> Outcome:
+        found = read_given(
+            given.path,
+            self.dataset,
+            self.indices,
+            self.facts,
+            self.prompts.class_names,
+            engine.model.card.options.get("category_ids"),
+        )
+        tell_of_left_out(found, self.how)
+        contents = given_contents(engine, self.dataset, self.indices, given)
+        return self._outcome(engine, {index: found.answer(index, self.how) for index in contents}, contents)
 
     def _answer(self, engine: FeatureEngine) -> Outcome:
         if len(self._without_proposals()) == len(self.indices):
@@ -189,6 +216,12 @@ class DetectionQuestion:
         if not answers:
             raise nothing_scored()
         tell_of_lost(lost, "object" if self.how.regions == "ground-truth" else "proposal")
+        outcome = self._outcome(engine, answers, contents)
+        if engine.saving is not None:
+            save_results(engine.saving, outcome.predictions, self.facts, self.prompts.class_names)
+        return outcome
+
+    def _outcome(self, engine: FeatureEngine, answers: Mapping[int, Answer], contents: Mapping[int, str]) -> Outcome:
         drawn = dict(islice(answers.items(), self.visuals))
         scored = sorted(answers)
         answered = Answered(
@@ -217,7 +250,7 @@ class DetectionQuestion:
 
     def _picture(self, image: PIL.Image.Image, index: int, answer: Answer, title: str) -> bytes:
         masks = None if self.masks is None else self.masks[index]
-        return picture(image, answer, boxes_of(self.dataset, index), masks, self.prompts.class_names, title)
+        return draw_answer(image, answer, boxes_of(self.dataset, index), masks, self.prompts.class_names, title)
 
     def _pictures(self, engine: FeatureEngine) -> Generator[Picture[Regions], None, None]:
         return engine.pictures(self.dataset, self.indices, self._regions, self._annotated)
@@ -267,38 +300,14 @@ class DetectionQuestion:
         head = ensemble(engine.texts(self._texts(), called="prompt"), classes + len(self.how.background))
         engine.tell_of_same_classes(head, [*names, *self.how.background])
         for group in grouped(pictures, engine.settings.batch_size):
-            for picture, features in zip(group, self._features(engine, group), strict=True):
+            for picture, features in zip(group, region_features(engine, group, self.how), strict=True):
                 scale = engine.encoders.logit_scale
                 yield picture, answer_regions(picture.truth, features, head, classes, scale, self.how)
-
-    def _features(self, engine: FeatureEngine, group: Sequence[Picture[Regions]]) -> list[Tensor]:
-        pairs = [(picture.image, picture.truth.boxes) for picture in group]
-        encoder = capability(engine.model, DenseEncoder)
-        if self.how.region_readout == "crop" or encoder is None:
-            return crop_features(engine, pairs, self.how.crop_scale)
-        return [
-            aligned_features(
-                engine,
-                encoder,
-                image,
-                boxes,
-                longer_side=self.how.image_size,
-                grid=self.how.roi_grid,
-                readout=self.how.readout or encoder.readouts[0],
-            )
-            for image, boxes in pairs
-        ]
 
     def _detected(self, engine: FeatureEngine, picture: Picture[Regions]) -> Answer:
         found = ask_own_detector(engine, picture.image, self.prompts.prompts, masks=self.masks is not None)
         size = None if self.masks is None else picture.image.size
         return answer_native(found, len(self.prompts.class_names), self.how, size)
-
-    def _readout(self, model: Model) -> str | None:
-        encoder = capability(model, DenseEncoder)
-        if self.how.region_readout == "crop" or encoder is None:
-            return None
-        return self.how.readout or encoder.readouts[0]
 
     def _without_proposals(self) -> list[str]:
         """The ids of the images without an entry in the proposals file."""
@@ -361,7 +370,7 @@ class Detection:
             how=how,
             facts=facts,
             groups=class_groups(card, how, dataset, facts, options),
-            proposals=_proposals(card, how, facts),
+            proposals=proposals_of(card.name, how, facts),
             search=check_selective_search() if how.regions == "selective-search" else None,
             visuals=options.visuals,
         )
@@ -375,16 +384,6 @@ class Detection:
         )
         tell_of_classes(dataset, prompts, card)
         return question
-
-
-def _proposals(card: TaskCard, how: DetectionProtocol, facts: BoxFacts) -> Proposals | None:
-    if how.regions != "proposals":
-        return None
-    if how.proposals is None:
-        raise UsageError(
-            f"{card.name}: the file of the proposals is not set", hint="Name it with --set proposals=FILE."
-        )
-    return read_proposals(user_path(how.proposals), facts.image_ids)
 
 
 PLUGIN = Detection()

@@ -14,8 +14,52 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.images.decoded import Picture
 from vlmbench.features.patches import patch_features
-from vlmbench.models.base import DenseEncoder
+from vlmbench.models.base import DenseEncoder, Model, capability
+from vlmbench.tasks.detection.protocol import DetectionProtocol
+from vlmbench.tasks.detection.regions import Regions
+from vlmbench.wording import listed
+
+
+def lacks_readout(model: Model, how: DetectionProtocol) -> str | None:
+    """Why a model cannot give features of regions as the protocol asks, and what to do; None if it can."""
+    if how.region_readout != "roi-align":
+        return None
+    encoder = capability(model, DenseEncoder)
+    if encoder is None:
+        return "it gives no patch features, which roi-align needs: use --set region_readout=crop"
+    if how.readout is not None and how.readout not in encoder.readouts:
+        return f"it has no readout {how.readout!r}. Use --readout with {listed(encoder.readouts, 'or')}"
+    return None
+
+
+def readout_name(model: Model, how: DetectionProtocol) -> str | None:
+    """The name of the readout that is used with a model; None if it is not known or none is used."""
+    if how.region_readout == "crop":
+        return None
+    encoder = capability(model, DenseEncoder)
+    return how.readout or (encoder.readouts[0] if encoder is not None else None)
+
+
+def region_features(engine: FeatureEngine, group: Sequence[Picture[Regions]], how: DetectionProtocol) -> list[Tensor]:
+    """For each picture, the (R, D) features of its regions, unit length, read as the protocol asks."""
+    pairs = [(picture.image, picture.truth.boxes) for picture in group]
+    encoder = capability(engine.model, DenseEncoder)
+    if how.region_readout == "crop" or encoder is None:
+        return crop_features(engine, pairs, how.crop_scale)
+    return [
+        aligned_features(
+            engine,
+            encoder,
+            image,
+            boxes,
+            longer_side=how.image_size,
+            grid=how.roi_grid,
+            readout=how.readout or encoder.readouts[0],
+        )
+        for image, boxes in pairs
+    ]
 
 
 def crop_features(

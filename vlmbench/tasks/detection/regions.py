@@ -19,10 +19,13 @@ import torch
 from torch import Tensor
 
 from vlmbench.data.base import Box, Target
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.labels import listing
-from vlmbench.errors import DataError, MissingDependencyError
+from vlmbench.errors import DataError, MissingDependencyError, UsageError
 from vlmbench.features.images.decoded import Picture
 from vlmbench.files import read_bytes
+from vlmbench.paths import user_path
+from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.wording import counted, either
 
 SELECTIVE_SEARCH_SEED = 0
@@ -87,6 +90,20 @@ class Proposals:
         xywh, scores = self.by_image.get(image_id, (torch.empty(0, 4, dtype=torch.float64), torch.empty(0)))
         boxes, inside = _clipped(xywh[:limit], image)
         return Regions(boxes, objectness=scores[:limit][inside], lost=len(xywh[:limit]) - len(boxes))
+
+
+def proposals_of(task: str, how: DetectionProtocol, facts: BoxFacts) -> Proposals | None:
+    """The proposals that the protocol names; None if the boxes come from elsewhere.
+
+    Raises:
+        UsageError: the protocol needs a file, and the user names none.
+        DataError: see :func:`read_proposals`.
+    """
+    if how.regions != "proposals":
+        return None
+    if how.proposals is None:
+        raise UsageError(f"{task}: the file of the proposals is not set", hint="Name it with --set proposals=FILE.")
+    return read_proposals(user_path(how.proposals), facts.image_ids)
 
 
 def read_proposals(path: Path, image_ids: Sequence[int]) -> Proposals:

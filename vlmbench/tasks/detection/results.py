@@ -5,15 +5,19 @@ The detection plugin and its metrics use it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
 
 from vlmbench.data.base import Box, ImageDataset
 from vlmbench.data.boxes import BoxFacts
+from vlmbench.features.saved_answers import SavedAnswers
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Masks, mask_array
 from vlmbench.run_lengths import RunLengths
 from vlmbench.tasks.detection.answers import Answer
@@ -89,12 +93,17 @@ class Answered:
         """
         truth = [boxes_of(dataset, index) for index in self.indices]
         ids, categories = self.facts.image_ids, self.facts.category_ids
+        exact = any(answer.scores.dtype == torch.float64 for answer in self.answers)
         columns: dict[str, pa.Array] = {
             "sample": pa.array([dataset.samples[index].id for index in self.indices], pa.string()),
             "content": pa.array(self.contents, pa.string()),
             "image_id": pa.array([ids[index] for index in self.indices], pa.int64()),
-            "boxes": pa.array([answer.xywh.tolist() for answer in self.answers], pa.list_(_CORNERS)),
-            "scores": _lists([answer.scores.numpy() for answer in self.answers], pa.float32()),
+            "boxes": pa.array(
+                [answer.xywh.tolist() for answer in self.answers], pa.list_(_EXACT_CORNERS if exact else _CORNERS)
+            ),
+            "scores": _lists(
+                [answer.scores.numpy() for answer in self.answers], pa.float64() if exact else pa.float32()
+            ),
             "labels": _lists([answer.labels.numpy() for answer in self.answers], pa.int32()),
             "category_ids": _lists(
                 [[categories[label] for label in answer.labels.tolist()] for answer in self.answers], pa.int64()
@@ -142,28 +151,55 @@ def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
     return tuple(box for box in target if isinstance(box, Box)) if isinstance(target, tuple) else ()
 
 
-def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
+def coco_results(table: pa.Table, *, both: bool = False) -> list[Mapping[str, Any]]:
     """The detections of a record's Parquet file, in the form of a COCO results file.
 
     Detections with a mask have no box: pycocotools' ``loadRes`` would take the box's area for that of the mask.
+
+    Args:
+        both: whether detections with a mask have their box too.
     """
-    names = ("image_id", "boxes", "scores", "category_ids")
-    if masked := "masks" in table.column_names:
-        names = (*names, "masks", "mask_size")
+    masked = "masks" in table.column_names
     return [
         {
             "image_id": row["image_id"],
             "category_id": category,
-            **(
-                {"segmentation": {"size": row["mask_size"], "counts": row["masks"][place]}} if masked else {"bbox": box}
-            ),
+            **({"bbox": box} if both or not masked else {}),
+            **({"segmentation": {"size": row["mask_size"], "counts": row["masks"][place]}} if masked else {}),
             "score": score,
         }
-        for row in table.select(names).to_pylist()
+        for row in table.select([*_RESULTS, *(_OF_MASKS if masked else ())]).to_pylist()
         for place, (box, score, category) in enumerate(
             zip(row["boxes"], row["scores"], row["category_ids"], strict=True)
         )
     ]
+
+
+def save_results(saving: SavedAnswers, table: pa.Table, facts: BoxFacts, class_names: Sequence[str]) -> None:
+    """Write the detections of a table in the form of COCO's results, which ``predictions:DIR`` reads.
+
+    If the data states no ids, images and classes are named. If the model classified the data's own boxes, the file is a
+    Parquet table, because it also holds how the model ranked their classes. All numbers are exact.
+    """
+    if not facts.category_ids_stated:
+        labels = table["labels"].to_pylist()
+        names = _lists([[class_names[label] for label in own] for own in labels], pa.string())
+        table = table.set_column(table.column_names.index("category_ids"), "category_ids", names)
+    if not facts.image_ids_stated:
+        table = table.set_column(table.column_names.index("image_id"), "image_id", table["sample"])
+    if "region_ranks" in table.column_names:
+        with saving.new(".parquet") as path:
+            pq.write_table(table.select([*_RESULTS, *_OF_REGIONS]), path)
+        return
+    with saving.new(".json") as path, path.open("w", encoding="utf-8") as file:
+        for number, entry in enumerate(coco_results(table, both=True)):
+            file.write(f"{',' if number else '['}\n{json.dumps(entry)}")
+        file.write("\n]\n" if any(table["scores"].to_pylist()) else "[]\n")
+
+
+_RESULTS = ("image_id", "boxes", "scores", "category_ids")
+_OF_MASKS = ("masks", "mask_size")
+_OF_REGIONS = ("region_labels", "region_ranks", "region_top")
 
 
 def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from vlmbench.cards import TaskCard
 from vlmbench.data.base import ImageDataset, TargetKind
 from vlmbench.data.labels import check_targets
 from vlmbench.data.sources.rareact import AnnotatedActions
-from vlmbench.errors import CardError, DataError
+from vlmbench.errors import CardError, DataError, ModelError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.metrics.rare_actions import (
     SAMPLINGS,
@@ -34,8 +34,10 @@ from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.records import ClassResult, MetricValue
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, metric_value
+from vlmbench.tasks.classification.given import SUFFIXES, save_scores, scored_answers
 from vlmbench.tasks.classification.scores import Scored, prediction_table, score
 from vlmbench.tasks.columns import strings
+from vlmbench.tasks.given.base import GivenAnswers
 from vlmbench.tasks.subset import choose
 from vlmbench.tasks.zero_shot import comparison_fields, lacks, zero_shot
 
@@ -48,6 +50,7 @@ _RANDOM_RANKINGS = 20
 class RareActionsQuestion:
     """How high does each action rank the clips that show it?"""
 
+    answer_suffixes: ClassVar[Sequence[str]] = SUFFIXES
     card: TaskCard
     dataset: ImageDataset
     indices: Sequence[int]
@@ -87,6 +90,25 @@ class RareActionsQuestion:
                 multi_label=False,
                 keep_scores=True,
             )
+        save_scores(engine, scored, self.dataset, self.prompts.class_names)
+        return self._outcome(engine, scored)
+
+    def answer_given(self, engine: FeatureEngine, given: GivenAnswers) -> Outcome:
+        """Read the scores of each clip for every action, and compute the metrics."""
+        scored = scored_answers(
+            engine,
+            given,
+            self.dataset,
+            self.indices,
+            self.prompts.class_names,
+            multi_label=False,
+            keep_scores=True,
+        )
+        if scored.scores is None:
+            raise ModelError(f"{given.path}: clips are ranked for each action, so each action needs a score")
+        return self._outcome(engine, scored)
+
+    def _outcome(self, engine: FeatureEngine, scored: Scored) -> Outcome:
         with engine.timed("metrics"):
             ranked = rankings(cast(AnnotatedActions, self.dataset), scored)
             return Outcome(

@@ -14,7 +14,7 @@ from vlmbench.features.vectors.similarity import all_similarities
 from vlmbench.features.vectors.store import Floats
 from vlmbench.features.vectors.texts import TextVectors
 from vlmbench.models.multi_vector import Similarity
-from vlmbench.tasks.retrieval.ranks import Ranked, rank, rank_scores
+from vlmbench.tasks.retrieval.ranks import KeepBoth, Ranked, rank, rank_scores
 
 
 def both_ways(
@@ -24,6 +24,7 @@ def both_ways(
     captions: Sequence[str],
     spans: Sequence[int],
     device: torch.device,
+    keep: KeepBoth = (None, None),
 ) -> tuple[Ranked, Ranked]:
     """Rank all captions for each image, and all images for each caption.
 
@@ -34,6 +35,7 @@ def both_ways(
         captions: M texts. Some may be equal.
         spans: (I + 1,) the place of each image's first caption, and M at the end.
         device: the device that computes the scores.
+        keep: are given all scores: those of captions for images, and those of images for captions.
     """
     image_rows, image_columns = _distinct(contents)
     text_rows, text_columns = _distinct(captions)
@@ -42,8 +44,8 @@ def both_ways(
     owners = torch.repeat_interleave(torch.arange(len(spans) - 1, device=device), begins.diff())
     image_columns, text_columns = image_columns.to(device), text_columns.to(device)
     return (
-        rank(_taken(images, image_columns), texts, begins[:-1], begins[1:], columns=text_columns),
-        rank(_taken(texts, text_columns), images, owners, owners + 1, columns=image_columns),
+        rank(_taken(images, image_columns), texts, begins[:-1], begins[1:], columns=text_columns, keep=keep[0]),
+        rank(_taken(texts, text_columns), images, owners, owners + 1, columns=image_columns, keep=keep[1]),
     )
 
 
@@ -55,6 +57,7 @@ def several_both_ways(
     spans: Sequence[int],
     similarity: Similarity,
     device: torch.device,
+    keep: KeepBoth = (None, None),
 ) -> tuple[Ranked, Ranked]:
     """As :func:`both_ways`, for images and captions with several vectors each.
 
@@ -72,16 +75,19 @@ def several_both_ways(
     begins = torch.tensor(spans, device=device)
     owners = torch.repeat_interleave(torch.arange(len(spans) - 1, device=device), begins.diff())
 
+    caption_columns, image_columns = texts.rows.to(device), torch.from_numpy(of_images).to(device)
+
     def captions_of(block: slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(to_texts[of_images[block]])).to(device)
+        scores = torch.from_numpy(np.ascontiguousarray(to_texts[of_images[block]])).to(device)
+        return scores.index_select(1, caption_columns)
 
     def images_of(block: slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(to_images[:, of_texts[block]].T)).to(device)
+        scores = torch.from_numpy(np.ascontiguousarray(to_images[:, of_texts[block]].T)).to(device)
+        return scores.index_select(1, image_columns)
 
-    caption_columns, image_columns = texts.rows.to(device), torch.from_numpy(of_images).to(device)
     return (
-        rank_scores(captions_of, len(of_images), len(of_texts), begins[:-1], begins[1:], caption_columns),
-        rank_scores(images_of, len(of_texts), len(of_images), owners, owners + 1, image_columns),
+        rank_scores(captions_of, begins[:-1], begins[1:], len(of_texts), keep=keep[0]),
+        rank_scores(images_of, owners, owners + 1, len(of_images), keep=keep[1]),
     )
 
 

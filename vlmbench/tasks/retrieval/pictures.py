@@ -44,7 +44,7 @@ def draw_answers(
 
     def query(row: int) -> Query:
         own = range(spans[row], spans[row + 1])
-        lines = [Line(captions[place], right=place in own) for place in by_image.top[row].tolist()]
+        lines = [Line(captions[place], right=place in own) for place in by_image.top[row].tolist() if place >= 0]
         if not any(line.right for line in lines):
             lines.append(Line(f"its own: {captions[own[0]]}", faint=True))
         heading = f"the best of its own captions is at rank {by_image.ranks[row]:,} of {len(captions):,}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -34,11 +34,16 @@ from vlmbench.tasks.base import (
     settle_protocol,
 )
 from vlmbench.tasks.contents import ContentKeeper, Contents, dataset_order, in_order
+from vlmbench.tasks.given.base import GivenAnswers
+from vlmbench.tasks.given.contents import given_contents
+from vlmbench.tasks.given.matching import refuse_or_leave_out
 from vlmbench.tasks.retrieval.both_ways import both_ways, several_both_ways
+from vlmbench.tasks.retrieval.given import SUFFIXES, ranked, read_answers
 from vlmbench.tasks.retrieval.measures import MEASURES, Found, metric_values
 from vlmbench.tasks.retrieval.pictures import draw_answers
 from vlmbench.tasks.retrieval.protocol import RetrievalProtocol
 from vlmbench.tasks.retrieval.ranks import Ranked
+from vlmbench.tasks.retrieval.saved import saved_matrices
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.text import font_path
 from vlmbench.wording import counted, either
@@ -48,6 +53,7 @@ from vlmbench.wording import counted, either
 class RetrievalQuestion:
     """Which captions belong to this image, and which image belongs to this caption?"""
 
+    answer_suffixes: ClassVar[Sequence[str]] = SUFFIXES
     card: TaskCard
     dataset: ImageDataset
     indices: Sequence[int]
@@ -78,24 +84,53 @@ class RetrievalQuestion:
         several = multi_vector(engine.model) is not None
         images, hashes = self._images(engine, several=several)
         contents, order = hashes.contents(), dataset_order(hashes.indices())
-        scored = contents.indices.tolist()
-        captions = [self._captions(index) for index in scored]
-        spans = list(accumulate((len(own) for own in captions), initial=0))
-        flat = [caption for own in captions for caption in own]
+        flat, spans = self._all_captions(contents)
         template = self.settings.template
         filled = flat if template == "{}" else [fill_template(template, caption) for caption in flat]
         hexes = list(contents.values())
+        ids = [self.dataset.samples[index].id for index in contents.indices]
         if several:
             vectors = engine.text_vectors(filled, called="caption")
-            with engine.timed("ranking"):
-                by_image, by_caption = several_both_ways(
-                    images, order, vectors, hexes, spans, engine.multi_vector.similarity, engine.device
-                )
+            how, device = engine.multi_vector.similarity, engine.device
+            with engine.timed("ranking"), saved_matrices(engine, ids, flat) as keep:
+                by_image, by_caption = several_both_ways(images, order, vectors, hexes, spans, how, device, keep)
         else:
             texts = engine.texts(filled, called="caption")
             features = torch.from_numpy(in_order(images, order))
-            with engine.timed("ranking"):
-                by_image, by_caption = both_ways(features, texts, hexes, flat, spans, engine.device)
+            with engine.timed("ranking"), saved_matrices(engine, ids, flat) as keep:
+                by_image, by_caption = both_ways(features, texts, hexes, flat, spans, engine.device, keep)
+        return self._outcome(engine, contents, flat, spans, by_image, by_caption)
+
+    def answer_given(self, engine: FeatureEngine, given: GivenAnswers) -> Outcome:
+        """Read scores or ranked lists, rank all captions for each image and the reverse, and compute the metrics."""
+        with engine.timed("answers"):
+            answers = read_answers(given, self.dataset, range(len(self.dataset.samples)), self._captions)
+        contents = given_contents(engine, self.dataset, self.indices, given)
+        answered = np.isin(contents.indices, answers.images)
+        missing = [self.dataset.samples[index].id for index in contents.indices[~answered]]
+        refuse_or_leave_out(missing, len(contents), given.missing, str(given.path), str(given.path.parent))
+        contents = contents.only(answered)
+        flat, spans = self._all_captions(contents)
+        with engine.timed("ranking"):
+            by_image, by_caption = ranked(answers, contents.indices, flat, spans)
+        return self._outcome(engine, contents, flat, spans, by_image, by_caption)
+
+    def _all_captions(self, contents: Contents) -> tuple[list[str], list[int]]:
+        """The M captions of the images, and (I + 1,) the place of each image's first caption, and M at the end."""
+        captions = [self._captions(index) for index in contents.indices.tolist()]
+        spans = list(accumulate((len(own) for own in captions), initial=0))
+        return [caption for own in captions for caption in own], spans
+
+    def _outcome(
+        self,
+        engine: FeatureEngine,
+        contents: Contents,
+        flat: Sequence[str],
+        spans: Sequence[int],
+        by_image: Ranked,
+        by_caption: Ranked,
+    ) -> Outcome:
+        scored = contents.indices.tolist()
         found = Found(by_image.ranks, by_caption.ranks, np.repeat(np.arange(len(scored)), np.diff(spans)))
         with engine.timed("metrics"):
             metrics = metric_values(self.card.metrics, found, self.seed)
@@ -176,16 +211,17 @@ class RetrievalQuestion:
         For each of its own captions, the row has the rank of the image and the image with the highest score.
         """
         ids = [self.dataset.samples[index].id for index in scored]
-        best_images = [ids[image] for image in by_caption.top[:, 0]]
+        best_images = [ids[image] if image >= 0 else None for image in by_caption.top[:, 0]]
         offsets = pa.array(spans, pa.int32())
         captions = pa.array(flat, pa.string())
-        top_offsets = np.arange(len(ids) + 1, dtype=np.int32) * by_image.top.shape[1]
+        known = by_image.top >= 0
+        top_offsets = np.concatenate([[0], np.cumsum(known.sum(axis=1))]).astype(np.int32)
         return pa.table(
             {
                 "sample": pa.array(ids, pa.string()),
                 "content": contents.column(),
                 "image_to_text_rank": pa.array(by_image.ranks, pa.int32()),
-                "top_captions": pa.ListArray.from_arrays(top_offsets, captions.take(by_image.top.ravel())),
+                "top_captions": pa.ListArray.from_arrays(top_offsets, captions.take(by_image.top[known])),
                 "captions": pa.ListArray.from_arrays(offsets, captions),
                 "text_to_image_ranks": pa.ListArray.from_arrays(offsets, pa.array(by_caption.ranks, pa.int32())),
                 "top_image": pa.ListArray.from_arrays(offsets, pa.array(best_images, pa.string())),

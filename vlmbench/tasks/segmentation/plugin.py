@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import PIL.Image
@@ -24,14 +24,18 @@ from vlmbench.data.formats.pixels import say_turned_mask, shown_size, turn_in
 from vlmbench.errors import BadSampleError, CardError, DataError, LabelError, UnsupportedError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
+from vlmbench.features.images.read import Bad
+from vlmbench.features.workers import in_threads
 from vlmbench.metrics.segmentation import PixelCounts, joined, pixel_counts
-from vlmbench.models.base import Model, dual_encoder
-from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import UNSCORED_CLASSES, VOID_MASKS
+from vlmbench.models.base import Answers, Model, capability, dual_encoder
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, check_known_metrics, nothing_scored, settle_protocol
+from vlmbench.tasks.given.base import GivenAnswers
+from vlmbench.tasks.given.contents import given_contents
+from vlmbench.tasks.given.matching import refuse_or_leave_out
 from vlmbench.tasks.samples import own_pictures
 from vlmbench.tasks.segmentation.class_words import Vocabulary, vocabulary
 from vlmbench.tasks.segmentation.decide import Rule, decide
+from vlmbench.tasks.segmentation.given import ShiftCheck, find_masks, read_predicted, saving_masks
 from vlmbench.tasks.segmentation.measures import MEASURES, class_results, metric_values
 from vlmbench.tasks.segmentation.pamr import refine
 from vlmbench.tasks.segmentation.protocol import SegmentationProtocol
@@ -39,13 +43,17 @@ from vlmbench.tasks.segmentation.readout import Native, choose_readout, refusal
 from vlmbench.tasks.segmentation.resize import bilinear
 from vlmbench.tasks.segmentation.scorers import NativeScorer, PatchScorer, Scorer, patch_scale
 from vlmbench.tasks.segmentation.table import prediction_table
+from vlmbench.tasks.segmentation.unscored import Void, tell_of_unscored
 from vlmbench.tasks.subset import choose
 from vlmbench.visuals.masks import draw_masks
 from vlmbench.visuals.text import font_path
-from vlmbench.wording import counted, either
+from vlmbench.wording import counted
 
 _OF_PATCHES = ("short_side", "long_side_limit", "window", "stride", "remainder")
 """The fields of the protocol that have no effect on a model's own head."""
+_OF_MODELS = ("head", "templates", "templates_from")
+_AHEAD = 4
+"""The number of masks that are read before they are counted."""
 
 
 @dataclass(frozen=True)
@@ -72,33 +80,14 @@ class _Drawn:
     labels: NDArray[np.int32]
 
 
-@dataclass
-class _Void:
-    """Counts the pixels of the masks that are not scored, mask by mask."""
+@dataclass(frozen=True)
+class _Predicted:
+    """The (H, W) predicted classes and labels of one sample, and its content hash."""
 
-    pixels: int = 0
-    masks: int = 0
-    whole: list[str] = field(default_factory=list)
-
-    def add(self, unscored: int, size: int, sample_id: str) -> None:
-        self.pixels += unscored
-        self.masks += unscored > 0
-        if unscored == size:
-            self.whole.append(sample_id)
-
-    def __str__(self) -> str:
-        return f"{counted(self.pixels, 'pixel')} of {counted(self.masks, 'mask')}"
-
-    def say(self) -> None:
-        """Make a remark about masks without a scored pixel."""
-        if count := len(self.whole):
-            say(
-                VOID_MASKS,
-                f"{counted(count, 'mask')} {either(count, 'has', 'have')} no pixel to score",
-                brief=f"{counted(count, 'mask')} without a scored pixel",
-                count=count,
-                examples=self.whole,
-            )
+    index: int
+    predicted: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    content: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +105,7 @@ class SegmentationQuestion:
     settings: SegmentationProtocol
     seed: int
     visuals: int = 0
+    answer_suffixes: ClassVar[Sequence[str]] = ("",)
 
     @property
     def prompts_sha256(self) -> str:
@@ -127,6 +117,15 @@ class SegmentationQuestion:
 
         If the card leaves the readout or the scale open, the protocol has those that are used with this model.
         """
+        scored = {
+            "mask_values": self.dataset.mask_values,
+            "metrics": list(self.card.metrics),
+            "main_metric": self.card.main_metric,
+            "absent_classes": "left out of means",
+        }
+        if capability(model, Answers) is not None:  # how it prompts classes and reads patches is not known
+            prompted = {name: value for name, value in self.words.protocol.items() if name not in _OF_MODELS}
+            return {**prompted, "background": self.settings.background, **scored}
         readout = choose_readout(model, self.settings.readout)
         fields = self.settings.model_dump(exclude={"synonyms", "readout", "logit_scale", "pamr_dilations"})
         if self.settings.pamr_steps:
@@ -142,10 +141,7 @@ class SegmentationQuestion:
             **prompted,
             "readout": readout.name if readout else self.settings.readout,
             **fields,
-            "mask_values": self.dataset.mask_values,
-            "metrics": list(self.card.metrics),
-            "main_metric": self.card.main_metric,
-            "absent_classes": "left out of means",
+            **scored,
         }
 
     def settings_in_use(self, model: Model) -> frozenset[str]:
@@ -167,28 +163,76 @@ class SegmentationQuestion:
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Score each pixel for each word, choose its class, and count the pixels of each class."""
         scorer = self._scorer(engine)
-        counts: list[PixelCounts] = []
-        void = _Void()
-        contents: dict[int, str] = {}
-        drawn: dict[int, _Drawn] = {}
 
         def load(index: int, image: PIL.Image.Image) -> Truth[_Loaded]:
             mask = self.dataset.read_mask(index)
-            labels = self._labels(mask, index, image)
-            if turn_in(mask) is not None:
-                say_turned_mask(self.dataset.samples[index].id)
+            labels = self._labels_of(mask, index, image.size)
             return Truth(_Loaded(labels, scorer.prepare(image)), files=(mask,))
 
-        with closing(
-            engine.pictures(self.dataset, self.indices, load, self._annotated)
-        ) as pictures:  # closing ends the threads that read images
-            for picture in pictures:
-                predicted, labels = self._predict(scorer, picture), picture.truth.labels
-                counts.append(self._count(predicted, labels))
-                void.add(labels.size - int(counts[-1].truth.sum()), labels.size, self.dataset.samples[picture.index].id)
-                if len(drawn) < self.visuals:
-                    drawn[picture.index] = _Drawn(predicted.astype(np.int32), labels.astype(np.int32))
-                contents[picture.index] = picture.content
+        with (
+            closing(engine.pictures(self.dataset, self.indices, load, self._annotated)) as pictures,
+            saving_masks(engine.saving, len(self.words.class_names)) as save,
+        ):  # closing ends the threads that read images
+
+            def predicted() -> Iterator[_Predicted]:
+                for picture in pictures:
+                    found = self._predict(scorer, picture)
+                    save(self.dataset.samples[picture.index].id, found)
+                    yield _Predicted(picture.index, found, picture.truth.labels, picture.content)
+
+            return self._outcome(engine, predicted())
+
+    def answer_given(self, engine: FeatureEngine, given: GivenAnswers) -> Outcome:
+        """Read the predicted masks of a folder, and count the pixels of each class.
+
+        Raises:
+            ModelError: a mask is missing or cannot be used.
+        """
+        masks = find_masks(given.path, self.dataset)
+        missing = [self.dataset.samples[index].id for index in self.indices if index not in masks]
+        refuse_or_leave_out(missing, len(self.indices), given.missing, given.path.name, str(given.path.parent))
+        indices = [index for index in self.indices if index in masks]
+        contents = given_contents(engine, self.dataset, indices, given)
+        first = engine.model.card.options.get("first_value")
+        shift = ShiftCheck()
+
+        def load(index: int) -> _Predicted | Bad:
+            try:
+                labels = self._labels_of(self.dataset.read_mask(index), index)
+            except BadSampleError as error:
+                return Bad(error, contents[index])
+            ignore, classes = self.dataset.ignore_label, len(self.words.class_names)
+            found = read_predicted(masks[index], labels, ignore, classes, first or 0)
+            return _Predicted(index, found, labels, contents[index])
+
+        def predicted(loaded: Iterable[_Predicted | Bad]) -> Iterator[_Predicted]:
+            for each in loaded:
+                if isinstance(each, _Predicted):
+                    if first is None:
+                        shift.add(each.predicted, each.labels, self.dataset.ignore_label)
+                    yield each
+                elif not engine.settings.skip_bad:
+                    raise each.error
+                else:
+                    engine.tally.bad.append(each.sample())
+            shift.raise_if_shifted(given.path)
+
+        threads = engine.settings.decoding_threads
+        with closing(in_threads(load, list(contents), threads, _AHEAD, engine.tally.clock)) as loaded:
+            return self._outcome(engine, predicted(loaded))
+
+    def _outcome(self, engine: FeatureEngine, predicted: Iterable[_Predicted]) -> Outcome:
+        counts: list[PixelCounts] = []
+        void = Void()
+        contents: dict[int, str] = {}
+        drawn: dict[int, _Drawn] = {}
+        for each in predicted:
+            labels = each.labels
+            counts.append(self._count(each.predicted, labels))
+            void.add(labels.size - int(counts[-1].truth.sum()), labels.size, self.dataset.samples[each.index].id)
+            if len(drawn) < self.visuals:
+                drawn[each.index] = _Drawn(each.predicted.astype(np.int32), labels.astype(np.int32))
+            contents[each.index] = each.content
         if not contents:
             raise nothing_scored()
         every = joined(counts)
@@ -199,7 +243,7 @@ class SegmentationQuestion:
                 hint="The options `ignore` and `values` of the card's source decide which values are scored.",
             )
         void.say()
-        self._tell_of_unscored(every, void)
+        tell_of_unscored(every, void, self.words.class_names, self.dataset.mask_values)
         with engine.timed("metrics"):
             return Outcome(
                 metrics=metric_values(self.card.metrics, every, self.seed),
@@ -238,14 +282,19 @@ class SegmentationQuestion:
             return NativeScorer(engine, readout, self.words)
         return PatchScorer(engine, readout, self.words, self.settings)
 
-    def _labels(self, mask: bytes, index: int, image: PIL.Image.Image) -> NDArray[np.int64]:
+    def _labels_of(self, mask: bytes, index: int, image: tuple[int, int] | None = None) -> NDArray[np.int64]:
+        """The (H, W) labels of a sample.
+
+        Args:
+            image: width and height of the image; None if the image is not read.
+        """
         sample_id = self.dataset.samples[index].id
         labels = self.dataset.labels(mask, sample_id)
         height, width = labels.shape
-        if (width, height) != image.size:
+        if image is not None and (width, height) != image:
             raise BadSampleError(
                 sample_id,
-                f"its mask is {width} x {height} pixels, the image {image.width} x {image.height}",
+                f"its mask is {width} x {height} pixels, the image {image[0]} x {image[1]}",
                 hint="Use the masks that belong to these image files: they do not fit scaled or rotated copies.",
             )
         largest, classes = int(labels.max(initial=0)), len(self.words.class_names)
@@ -256,6 +305,8 @@ class SegmentationQuestion:
                 f"sample {sample_id!r}: its mask has label {largest}, but there are {classes} classes (labels 0 to "
                 f"{classes - 1})"
             )
+        if turn_in(mask) is not None:
+            say_turned_mask(sample_id)
         return labels
 
     def _predict(self, scorer: Scorer, picture: Picture[_Loaded]) -> NDArray[np.int64]:
@@ -278,22 +329,6 @@ class SegmentationQuestion:
 
     def _count(self, predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> PixelCounts:
         return pixel_counts(predicted, labels, len(self.words.class_names), ignore_label=self.dataset.ignore_label)
-
-    def _tell_of_unscored(self, counts: PixelCounts, void: _Void) -> None:
-        absent = [self.words.class_names[label] for label in np.flatnonzero(counts.truth.sum(axis=0) == 0)]
-        if absent:
-            not_scored = ""
-            if void.pixels:
-                were = either(void.pixels, "was", "were")
-                not_scored = f", in which {void} {were} not scored ({self.dataset.mask_values})"
-            say(
-                UNSCORED_CLASSES,
-                f"{len(absent):,} of {counts.num_classes:,} classes {either(len(absent), 'is', 'are')} in no mask of "
-                f"the {counted(len(counts), 'image')}{not_scored}",
-                brief=f"{len(absent):,} of {counts.num_classes:,} classes in no mask",
-                count=len(absent),
-                examples=absent,
-            )
 
 
 class Segmentation:

@@ -64,6 +64,11 @@ class FoundBoxes:
     form: Form = "xywh"
     coco: bool = False
 
+    @property
+    def is_one_file(self) -> bool:
+        """Whether one file of COCO's form states the boxes, and with them the ids of images and classes."""
+        return self.folder is None
+
 
 def find_boxes(spec: SourceSpec, context: SourceContext) -> FoundBoxes:
     """Read the boxes of the first location that exists.

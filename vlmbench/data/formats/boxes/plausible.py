@@ -1,8 +1,9 @@
 """Checks by the sizes of the images whether boxes are read in the form in which they were written.
 
-The source :mod:`vlmbench.data.sources.coco` uses it. Four numbers can be corners, or a corner and a size, or a centre
-and a size. If a file is read in the wrong form, many of its boxes leave their images, and nearly all would fit in the
-right form: then it is refused. If only a few boxes leave their images, they were drawn carelessly: then it is a remark.
+The source :mod:`vlmbench.data.sources.coco` and the reader of results files (:mod:`vlmbench.tasks.detection.given`) use
+it. Four numbers can be corners, or a corner and a size, or a centre and a size. If a file is read in the wrong form,
+many of its boxes leave their images, and nearly all would fit in the right form: then it is refused. If only a few
+boxes leave their images, they were drawn carelessly: then it is a remark.
 """
 
 from __future__ import annotations
@@ -105,8 +106,7 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
     Args:
         labels: (N,) the class of each box.
     """
-    known = np.asarray((boxes.sizes > 0).all(axis=1))
-    out = known & ~_fit(boxes.numbers, np.where(known[:, None], boxes.sizes, 1.0), "xywh")
+    out = leave_their_images(boxes)
     if count := int(out.sum()):
         say(
             BOXES_OUTSIDE,
@@ -135,6 +135,15 @@ def tell_of_odd_boxes(boxes: BoxNumbers, labels: Sequence[int], place: str) -> N
         count=count,
         examples=again,
     )
+
+
+def leave_their_images(boxes: BoxNumbers) -> NDArray[np.bool_]:
+    """(N,) whether a box (left, top, width, height) leaves its image by more than rounding explains.
+
+    It is False for boxes of images whose size is not known.
+    """
+    known = np.asarray((boxes.sizes > 0).all(axis=1))
+    return known & ~_fit(boxes.numbers, np.where(known[:, None], boxes.sizes, 1.0), "xywh")
 
 
 def _fit(numbers: Floats, sizes: Floats, form: Form) -> NDArray[np.bool_]:

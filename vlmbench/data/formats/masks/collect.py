@@ -27,6 +27,8 @@ from vlmbench.errors import DataError
 from vlmbench.wording import counted, either, listed
 
 _MOST_ENDINGS = 3
+_USUAL_IMAGE = ".jpg"
+"""The ending of an image whose name is not stated."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,12 @@ class _Files:
     others: tuple[str, ...] = ()
 
 
-def collect(layout: Layout, place: str, *, class_file: str = "") -> Collected | None:
+def collect(layout: Layout, place: str, *, class_file: str = "", without_images: bool = False) -> Collected | None:
     """Find the images and masks of a layout and pair them.
 
     Args:
         class_file: the name of the file that states the classes; it is not counted as passed over.
+        without_images: take the names of the images from those of the masks, because the images are not here.
 
     Returns:
         None if the dataset is not here: a folder or list that the options name does not exist, or no file has the name
@@ -73,9 +76,10 @@ def collect(layout: Layout, place: str, *, class_file: str = "") -> Collected | 
         DataError: the options or a list say which images count, but an image or its mask is missing; or names are
             ambiguous.
     """
-    if not all(exists(layout.root / part) for part in (layout.images, layout.masks, layout.list)):
+    needed = (layout.masks, layout.list) if without_images else (layout.images, layout.masks, layout.list)
+    if not all(exists(layout.root / part) for part in needed):
         return None
-    files = _files(layout, class_file)
+    files = _of_masks(layout) if without_images else _files(layout, class_file)
     if layout.list:
         return _listed(layout, files, place)
     paired = _pairing(layout, files, place)
@@ -126,6 +130,21 @@ def _files(layout: Layout, class_file: str) -> _Files:
     else:
         masks = [path for own in _by_folder(every) for path in masks_among(own)]
     return _Files(sorted({*every} - {*masks}), sorted(masks), passed)
+
+
+def has_images(layout: Layout) -> bool:
+    """Whether there is any image in the layout's folder of images."""
+    names = (name for _, _, files in os.walk(layout.root / layout.images) for name in files)
+    return layout.images == layout.masks or any(is_image_name(name) and not is_junk_file(name) for name in names)
+
+
+def _of_masks(layout: Layout) -> _Files:
+    """The masks, and the names that their images would have."""
+    passed, suffix = PassedOver(), layout.mask_suffix
+    walk = FolderWalk(layout.root, lambda name: name.endswith(suffix) if suffix else is_image_name(name), passed)
+    masks = [path.removeprefix(f"{layout.masks}/") if layout.masks else path for path in walk.files(layout.masks)]
+    bare = [path.removesuffix(suffix) if suffix else os.path.splitext(path)[0] for path in masks]
+    return _Files([f"{name}{layout.image_suffix or _USUAL_IMAGE}" for name in bare], masks, passed)
 
 
 def _by_folder(paths: Sequence[str]) -> list[list[str]]:
