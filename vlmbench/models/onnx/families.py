@@ -1,7 +1,7 @@
 """Tells how a family of transformers checkpoints pads its texts, from config.json. The tokenizer's module uses it.
 
-The facts are those of the transformers adapter. Without that library, and for families that it does not know, the graph's
-inputs decide.
+The facts are those of the transformers adapter. Without that library, and for families that it does not know, the
+graph's inputs decide.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class Paddings:
 def paddings_of(config: Mapping[str, Any]) -> Paddings:
     """The paddings of the family that a config.json names."""
     try:
-        from vlmbench.models.transformers.families import FAMILIES
+        from vlmbench.models.transformers.families import family_of
+        from vlmbench.models.transformers.family import EncoderFamily
     except ImportError:
         return Paddings()
-    family = FAMILIES.get(str(config.get("model_type")))
-    if family is None:
+    family = family_of(str(config.get("model_type")))
+    if not isinstance(family, EncoderFamily):
         return Paddings()
     return Paddings(
         full=family.padding == "max_length",
