@@ -11,7 +11,7 @@ import pytest
 import torch
 from said import sentences
 
-from vlmbench.errors import ModelError, UsageError
+from vlmbench.errors import UnsupportedError, UsageError
 from vlmbench.features.vectors.similarity import similarities
 from vlmbench.models.base import Model, TokenReader, capability, lacks_encoders
 from vlmbench.models.memory.given import as_model
@@ -142,7 +142,8 @@ def test_a_checkpoint_that_describes_images_is_refused_before_its_weights_are_re
     saved = blip2(tmp_path, head="Blip2ForConditionalGeneration")
     (saved / "model.safetensors").unlink()
     with pytest.raises(
-        ModelError, match="the class Blip2ForConditionalGeneration has no features of images and of texts in one space"
+        UnsupportedError,
+        match="the class Blip2ForConditionalGeneration has no features of images and of texts in one space",
     ) as caught:
         open_folder(saved)
     assert caught.value.hint == "Of this model type, vlmbench can use Blip2ForImageTextRetrieval."

@@ -42,5 +42,5 @@ def paddings_of(config: Mapping[str, Any]) -> Paddings:
         full=family.padding == "max_length",
         unmasked=not family.attention_mask,
         lowercase=family.lowercase,
-        context_length=family.context_length,
+        context_length=family.context_length if isinstance(family.context_length, int) else None,
     )
