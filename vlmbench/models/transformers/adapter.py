@@ -62,7 +62,7 @@ OPTIONS: Mapping[str, Kinds] = {
     "weights_file": (str,),
 }
 """``revision``: a commit, branch or tag of the hub repository. ``lowercase``: convert texts to lower case first.
-``top_k``: the number of best pairs of a box and a text that a detector returns, instead of each box with its best text.
+``top_k``: the number of best pairs of a box and a text that a detector returns, instead of its family's default.
 ``labels_at_once``: the largest number of labels that a detector reads together, if it reads them as one caption.
 ``nms_iou``: the overlap above which a detector drops the worse of two boxes of one label; 1 keeps all.
 ``weights_file``: the weight file of a local folder. ``state_dict``: the key of one of the state dicts in a file."""
