@@ -70,9 +70,7 @@ def lacks_masks(model: Model, card: TaskCard) -> str | None:
     return f"{what}, unlike models such as SAM 3. The metrics of masks need them{ask}"
 
 
-def ask_own_detector(
-    engine: FeatureEngine, image: PIL.Image.Image, texts: Sequence[str], *, masks: bool
-) -> Detections:
+def ask_own_detector(engine: FeatureEngine, image: PIL.Image.Image, texts: Sequence[str], *, masks: bool) -> Detections:
     """The detections of the model's own detector in one image; with masks if they are wanted.
 
     Raises:

@@ -154,7 +154,9 @@ def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
         {
             "image_id": row["image_id"],
             "category_id": category,
-            **({"segmentation": {"size": row["mask_size"], "counts": row["masks"][place]}} if masked else {"bbox": box}),
+            **(
+                {"segmentation": {"size": row["mask_size"], "counts": row["masks"][place]}} if masked else {"bbox": box}
+            ),
             "score": score,
         }
         for row in table.select(names).to_pylist()
