@@ -274,9 +274,7 @@ def test_outlines_that_cannot_be_scored_are_refused_before_the_model_is_asked(
 
 
 def test_what_a_card_cannot_ask(outlined: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match="mask_ap compares the masks that a model finds, but regions is 'ground-truth'"
-    ):
+    with pytest.raises(UsageError, match="compares the masks that a model finds, but regions is 'ground-truth'"):
         make_plan(request(outlined, tmp_path, protocol={}))
     with pytest.raises(UnknownNameError, match="unknown metric 'mask_app'"):
         make_plan(request(outlined, tmp_path, metrics=["mask_app"], main_metric="mask_app"))

@@ -147,16 +147,13 @@ def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
 
     Detections with a mask have no box: pycocotools' ``loadRes`` would take the box's area for that of the mask.
     """
-    names = ("image_id", "boxes", "scores", "category_ids")
-    if masked := "masks" in table.column_names:
-        names = (*names, "masks", "mask_size")
+    masked = "masks" in table.column_names
+    names = ["image_id", "boxes", "scores", "category_ids", *(["masks", "mask_size"] if masked else [])]
     return [
         {
             "image_id": row["image_id"],
             "category_id": category,
-            **(
-                {"segmentation": {"size": row["mask_size"], "counts": row["masks"][place]}} if masked else {"bbox": box}
-            ),
+            **({"segmentation": _form(row, place)} if masked else {"bbox": box}),
             "score": score,
         }
         for row in table.select(names).to_pylist()
@@ -168,6 +165,10 @@ def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
 
 def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:
     return frozenset((row, label) for row, index in enumerate(indices) for label in labels[index])
+
+
+def _form(row: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {"size": row["mask_size"], "counts": row["masks"][place]}
 
 
 def _masks(images: Sequence[Sequence[RunLengths]]) -> Masks:
