@@ -165,7 +165,7 @@ def coco_results(table: pa.Table, *, both: bool = False) -> list[Mapping[str, An
             "image_id": row["image_id"],
             "category_id": category,
             **({"bbox": box} if both or not masked else {}),
-            **({"segmentation": {"size": row["mask_size"], "counts": row["masks"][place]}} if masked else {}),
+            **({"segmentation": _form(row, place)} if masked else {}),
             "score": score,
         }
         for row in table.select([*_RESULTS, *(_OF_MASKS if masked else ())]).to_pylist()
@@ -204,6 +204,10 @@ _OF_REGIONS = ("region_labels", "region_ranks", "region_top")
 
 def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:
     return frozenset((row, label) for row, index in enumerate(indices) for label in labels[index])
+
+
+def _form(row: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {"size": row["mask_size"], "counts": row["masks"][place]}
 
 
 def _masks(images: Sequence[Sequence[RunLengths]]) -> Masks:
