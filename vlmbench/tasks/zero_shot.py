@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from vlmbench.data.base import ImageDataset, frames_per_sample
+from vlmbench.data.base import ClipDataset, ImageDataset, frames_per_sample
 from vlmbench.features.batches import rows_of
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
@@ -66,7 +66,7 @@ def zero_shot(
 def lacks(model: Model, dataset: ImageDataset) -> str | None:
     """Why the model cannot be asked with prompts alone, and what would help; None if it can be asked."""
     reason, encoder = lacks_encoders(model), capability(model, ClipEncoder)
-    if reason is None or encoder is None or frames_per_sample(dataset) == 1:
+    if reason is None or encoder is None or not isinstance(dataset, ClipDataset):
         return reason
     frames = frames_per_sample(dataset)
     if frames != encoder.frames_per_clip:
