@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from vlmbench.data.base import ImageDataset, frames_per_sample
+from vlmbench.data.base import ClipDataset, ImageDataset, frames_per_sample
 from vlmbench.features.batches import rows_of
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
@@ -71,7 +71,7 @@ def lacks(model: Model, dataset: ImageDataset) -> str | None:
     """Why the model cannot be asked with prompts alone, and what would help; None if it can be asked."""
     frames, encoder = frames_per_sample(dataset), capability(model, ClipEncoder)
     reason = lacks_similarity(model, frames)
-    if reason is None or encoder is None or frames == 1:
+    if reason is None or encoder is None or not isinstance(dataset, ClipDataset):
         return reason
     if frames != encoder.frames_per_clip:
         return (

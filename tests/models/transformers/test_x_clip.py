@@ -140,7 +140,9 @@ def test_what_it_cannot_be_asked_is_said(folder, clips):
     other: Any = Clips(clips, 8)
     assert "it takes clips of 4 frames, and the data gives 8. Set options: {frames: 4}" in (lacks(model, other) or "")
     single: Any = Clips(clips, 1)
-    assert "for the class of clips of several frames" in (lacks(model, single) or "")
+    assert "it takes clips of 4 frames, and the data gives 1." in (lacks(model, single) or "")
+    images: Any = single.clips  # no clips, but images
+    assert "for the class of clips of several frames" in (lacks(model, images) or "")
     with pytest.raises(UnsupportedError, match="clips of several frames"):
         dual_encoder(model)
 

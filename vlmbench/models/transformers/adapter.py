@@ -46,8 +46,8 @@ from vlmbench.models.transformers.files import (
     without_weights,
 )
 from vlmbench.models.transformers.image_size import refuse_other_size
-from vlmbench.models.transformers.unknown_types import unsupported_type
-from vlmbench.models.transformers.unverified import unverified_family
+from vlmbench.models.transformers.unlisted.unknown_types import unsupported_type
+from vlmbench.models.transformers.unlisted.unverified import unverified_family
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import UNUSED_WEIGHTS
 from vlmbench.wording import counted

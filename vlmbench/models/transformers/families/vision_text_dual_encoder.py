@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vlmbench.models.transformers.context_length import fewest
 from vlmbench.models.transformers.family import EncoderFamily
-from vlmbench.models.transformers.trial import tried_model
+from vlmbench.models.transformers.unlisted.trial import tried_model
 
 FAMILIES: Mapping[str, EncoderFamily] = {
     # Some towers of the library return no pooled feature, so the model is tried when it is loaded.

@@ -20,8 +20,8 @@ from vlmbench.models.transformers.feature_calls import (
     pooled,
     stored_scale,
 )
-from vlmbench.models.transformers.trial import refusal, tried_model
-from vlmbench.models.transformers.unknown_types import FEATURE_CALLS, named_class
+from vlmbench.models.transformers.unlisted.trial import refusal, tried_model
+from vlmbench.models.transformers.unlisted.unknown_types import FEATURE_CALLS, named_class
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import SCALE_ASSUMED, UNVERIFIED_FAMILY
 from vlmbench.wording import listed
