@@ -22,7 +22,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Record]]
     ):
         name = getattr(model, "similarity", "one vector")
         given = vlmbench.as_model(model)
-        found[name] = list(vlmbench.evaluate(given, tasks, limit=12, results=folder / name).records)
+        found[name] = list(vlmbench.evaluate(given, tasks, limit=12, results=folder / name))
     return found
 
 

@@ -68,6 +68,7 @@ def test_similarities_are_those_of_literal_loops(
     with pytest.MonkeyPatch.context() as patch:
         for block in (1, 7, 60):
             patch.setattr(similarity_module, "BLOCK_COSINES", block)
+            patch.setattr(similarity_module, "HELD_VALUES", block)
             to_texts, to_images = all_similarities(mine.numpy(), others.numpy(), similarity, CPU)
             assert np.abs(to_texts - expected[..., 0]).max() < 1e-6
             assert np.abs(to_images - expected[..., 1]).max() < 1e-6
@@ -121,6 +122,7 @@ def test_no_block_is_larger_than_the_limit(
 def test_the_published_size_fits() -> None:
     """5,000 images of 49 patches and 25,000 captions of 77 words: a block is 16 MiB."""
     rows, columns = block_sizes(49, 77, 5_000)
+    assert rows * 49 * 256 <= similarity_module.HELD_VALUES
     assert rows * columns * 49 * 77 <= similarity_module.BLOCK_COSINES
     assert min(rows, columns) > 16, "blocks are wide in both directions, so that their products are fast"
 

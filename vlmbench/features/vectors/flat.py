@@ -92,5 +92,5 @@ def padding_of(vectors: Tensor) -> Tensor | None:
 
 def root_mean_square(vectors: Tensor) -> Tensor:
     """(N, 1, 1) the root mean square of the lengths of N items' vectors, (N, K, D)."""
-    root: Tensor = vectors.square().sum(dim=(1, 2), keepdim=True).sqrt() / vectors.shape[1] ** 0.5
-    return root
+    squares: Tensor = vectors.square().sum(dim=(1, 2), keepdim=True)
+    return (squares / vectors.shape[1]).sqrt()

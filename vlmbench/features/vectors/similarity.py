@@ -18,6 +18,8 @@ from vlmbench.models.multi_vector import Similarity
 
 BLOCK_COSINES = 2**22
 """The number of cosines between vectors in memory at once: 16 MiB. A single pair may need more."""
+HELD_VALUES = 2**23
+"""The number of values of images that stay on the device while the texts pass: 32 MiB."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,13 @@ def similarities(images: Tensor, texts: Tensor, similarity: Similarity) -> Simil
         images: (a, K, D), unit length or zeros.
         texts: (b, L, D) on the same device; L is 1 for ``max over image vectors``.
     """
+    return _compared(images, padding_of(images), texts, padding_of(texts), similarity)
+
+
+def _compared(
+    images: Tensor, no_image: Tensor | None, texts: Tensor, no_text: Tensor | None, similarity: Similarity
+) -> Similarities:
     found = cosines(images, texts)
-    no_image, no_text = padding_of(images), padding_of(texts)
     if no_image is not None:
         found.masked_fill_(no_image[:, :, None, None], -torch.inf)
     if similarity == "max over image vectors":
@@ -85,11 +92,8 @@ def pieces(count: int, size: int) -> Iterator[slice]:
 def similarities_to(images: Tensor, texts: Floats, similarity: Similarity, device: torch.device) -> Tensor:
     """Compare each image with each text: (B, K, D) and (R, L, D) to (B, R) on the CPU, of the images to the texts."""
     found = torch.empty(len(images), len(texts))
-    rows, columns = block_sizes(images.shape[1], texts.shape[1], len(images))
-    for some in pieces(len(images), rows):
-        mine = images[some].to(device)
-        for others in pieces(len(texts), columns):
-            found[some, others] = similarities(mine, _on(texts[others], device), similarity).to_texts.cpu()
+    for rows, columns, part in _parts(images.numpy(), texts, similarity, device):
+        found[rows, columns] = part.to_texts.cpu()
     return found
 
 
@@ -110,16 +114,37 @@ def all_similarities(
     to_texts = kept_array((len(images), len(texts)))
     symmetric = similarity == "max over image vectors"
     to_images = to_texts if symmetric else kept_array((len(images), len(texts)))
-    rows, columns = block_sizes(images.shape[1], texts.shape[1], len(images))
-    for some in pieces(len(images), rows):
-        mine = _on(images[some], device)
-        for others in pieces(len(texts), columns):
-            found = similarities(mine, _on(texts[others], device), similarity)
-            to_texts[some, others] = found.to_texts.cpu().numpy()
-            if not symmetric:
-                to_images[some, others] = found.to_images.cpu().numpy()
+    for rows, columns, part in _parts(images, texts, similarity, device):
+        to_texts[rows, columns] = part.to_texts.cpu().numpy()
+        if not symmetric:
+            to_images[rows, columns] = part.to_images.cpu().numpy()
     return to_texts, to_images
 
 
-def _on(rows: Floats, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(rows)).to(device)
+def _parts(
+    images: Floats, texts: Floats, similarity: Similarity, device: torch.device
+) -> Iterator[tuple[slice, slice, Similarities]]:
+    """The similarities of some rows and columns, until all are done.
+
+    Many images stay on the device while the texts pass, so that the texts are read a few times and not once a block.
+    """
+    rows, columns = block_sizes(images.shape[1], texts.shape[1], len(images))
+    held = max(rows, HELD_VALUES // (images.shape[1] * images.shape[2]))
+    for some in pieces(len(images), held):
+        mine, no_image = _on(images[some], device)
+        for others in pieces(len(texts), columns):
+            theirs, no_text = _on(texts[others], device)
+            parts = [
+                _compared(mine[block], None if no_image is None else no_image[block], theirs, no_text, similarity)
+                for block in pieces(len(mine), rows)
+            ]
+            to_texts = torch.cat([part.to_texts for part in parts])
+            symmetric = similarity == "max over image vectors"
+            to_images = to_texts if symmetric else torch.cat([part.to_images for part in parts])
+            yield some, others, Similarities(to_texts, to_images)
+
+
+def _on(rows: Floats, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Vectors on a device, and which of them are padding."""
+    vectors = torch.from_numpy(np.array(rows)).to(device)
+    return vectors, padding_of(vectors)
