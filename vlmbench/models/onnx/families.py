@@ -1,7 +1,7 @@
 """Tells how a family of transformers checkpoints pads its texts, from config.json. The tokenizer's module uses it.
 
-The facts are those of the transformers adapter. Without that library, and for families that it does not know, the graph's
-inputs decide.
+The facts are those of the transformers adapter. Without that library, and for families that it does not know, the
+graph's inputs decide.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Chooses the graphs of a model among its files. The adapter uses it.
 
-Known layouts: optimum's ``model.onnx`` with both inputs; ``vision_model.onnx`` and ``text_model.onnx`` of transformers.js
-and the hub's onnx-community; ``visual.onnx`` and ``textual.onnx`` of clip-as-service. All may be in the folder ``onnx``,
-and may have variants such as ``vision_model_fp16.onnx``.
+Known layouts: optimum's ``model.onnx`` with both inputs; ``vision_model.onnx`` and ``text_model.onnx`` of
+transformers.js and the hub's onnx-community; ``visual.onnx`` and ``textual.onnx`` of clip-as-service. All may be in the
+folder ``onnx``, and may have variants such as ``vision_model_fp16.onnx``.
 """
 
 from __future__ import annotations
