@@ -101,6 +101,12 @@ def _of_variant(
             hint=_of_half(image, text),
         )
     taken = variant or (PLAIN if PLAIN in both else both[0])
+    if variant is None and taken != PLAIN and checkpoint.partial:
+        raise ModelError(
+            f"this machine's cache has only the variant {taken!r} of the graphs of {checkpoint.spec}, and without "
+            "--offline the plain one would be loaded",
+            hint=f"Set the model option {VARIANT}: {taken} in a card, or run once without --offline.",
+        )
     if variant is None and len(both) > 1:
         if PLAIN not in both:
             raise ModelError(
