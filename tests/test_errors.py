@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "h5py": "h5py",
     "hotcoco": "hotcoco",
     "matplotlib": "matplotlib",
+    "onnxruntime": "onnxruntime",
     "plotly": "plotly",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",

@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+import transformers
 from models.checkpoints import open_folder
 from models.onnx.exported import (
     change_json,
@@ -23,7 +24,8 @@ from models.onnx.exported import (
 )
 from models.tiny import image_of_mode
 from said import remarked, sentences
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from vlmbench.errors import ModelError
 from vlmbench.models.base import BytePixels, TokenReader, capability
@@ -202,6 +204,40 @@ def test_weights_in_another_file(clip_pair: Path, tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(ModelError, match=r"keeps its weights in vision_model.onnx_data, which is not beside it"):
         open_onnx(folder)
+
+
+class _Patches(nn.Module):
+    """The mean of the patches that are not padding, through one matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3 * 16 * 16, 32))
+
+    def forward(self, pixel_values: Tensor, pixel_attention_mask: Tensor) -> Tensor:
+        kept = pixel_attention_mask.unsqueeze(-1).float()
+        mean: Tensor = (pixel_values * kept).sum(dim=1) / kept.sum(dim=1)
+        return mean @ self.weight
+
+
+def test_images_that_are_several_tensors(siglip_pair: Path, tmp_path: Path) -> None:
+    """Patches with a mask of their padding, as SigLIP 2 takes them for images of any shape."""
+    folder = copied(siglip_pair, tmp_path / "naflex")
+    processor = transformers.Siglip2ImageProcessor(patch_size=16, max_num_patches=12)
+    processor.save_pretrained(folder)
+    names = ["pixel_values", "pixel_attention_mask"]
+    free = {name: {0: "batch"} for name in (*names, "image_embeds")}
+    tower = _Patches()
+    values = [torch.randn(2, 12, 768), torch.ones(2, 12, dtype=torch.int32)]
+    export(tower, values, folder / "onnx" / "vision_model.onnx", names, ["image_embeds"], free)
+    model = open_onnx(folder)
+    images = [pictures()[0].resize((90, 40)), pictures()[1].resize((40, 90)), pictures()[2]]
+    made = [model.preprocess(image) for image in images]
+    assert all(set(each) == set(names) for each in made)
+    theirs = processor(images=images, return_tensors="pt")
+    with torch.inference_mode():
+        ours = model.encode_image({name: torch.stack([each[name] for each in made]) for name in names})
+        expected = normalize(tower(theirs["pixel_values"], theirs["pixel_attention_mask"]), dim=-1)
+        assert torch.allclose(ours, expected, atol=1e-5)
 
 
 def test_the_number_of_parameters(clip: tuple[Any, Path], clip_pair: Path) -> None:

@@ -56,6 +56,19 @@ def test_a_repository(hub: Hub, clip_pair: Path, tmp_path: Path) -> None:
         opened("org/other", offline=True)
 
 
+def test_a_variant_that_alone_is_in_the_cache(hub: Hub, clip_pair: Path, tmp_path: Path) -> None:
+    """Offline, the cache must not answer with another model than the hub would."""
+    folder = copied(clip_pair, tmp_path / "repository")
+    for name in ("vision_model", "text_model"):
+        graph = folder / "onnx" / f"{name}.onnx"
+        graph.with_name(f"{name}_fp16.onnx").write_bytes(graph.read_bytes())
+    hub.repo("org/several").commit(content(folder))
+    opened("org/several", variant="fp16")
+    with pytest.raises(ModelError, match=r"cache has only the variant 'fp16' of the graphs of org/several"):
+        opened("org/several", offline=True)
+    assert opened("org/several", offline=True, variant="fp16").embedding_dim == 24
+
+
 def test_a_repository_that_does_not_exist(hub: Hub) -> None:
     with pytest.raises(ModelError, match=r"cannot fetch the files of org/nothing"):
         opened("org/nothing")

@@ -27,14 +27,14 @@ def here(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tasks = [part for task in TASKS for part in ("-t", task)]
     models = ("-m", "demo-clip", "-m", "shipped.yaml", "-m", "damaged.yaml")
     ran = command("run", *models, *tasks, "--limit", "120", where=here)
-    assert ran.code == 0, ran.stderr
+    assert ran.returncode == 0, ran.stderr
     return here
 
 
 def compared(here: Path, candidate: str) -> tuple[int, dict[str, object]]:
     sides = ("results/runs", "results/runs", "--baseline-model", "demo-clip", "--candidate-model", candidate)
     ran = command("compare", *sides, "-f", "json", where=here)
-    return ran.code, json.loads(ran.stdout)
+    return ran.returncode, json.loads(ran.stdout)
 
 
 def metrics(here: Path, model: str) -> dict[str, dict[str, float]]:

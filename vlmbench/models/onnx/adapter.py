@@ -51,9 +51,9 @@ OPTIONS: Mapping[str, Kinds] = {
     "providers": (list,),
     ONE_BY_ONE_OPTION: (bool,),
 }
-"""``revision``: of the hub repository. ``variant``: ``fp16``, ``quantized``, …; ``fp32`` is the plain one. ``image_graph``
-and ``text_graph``: files inside the folder. ``image_output``, ``text_output``: outputs with the features. ``providers``:
-of onnxruntime, in order. ``one_by_one``: never give a graph more than one image or text at a time."""
+"""``revision``: of the hub repository. ``variant``: ``fp16``, ``quantized``, …; ``fp32`` is the plain one.
+``image_graph``, ``text_graph``: files inside the folder. ``image_output``, ``text_output``: outputs with the features.
+``providers``: of onnxruntime, in order. ``one_by_one``: never give a graph more than one image or text at a time."""
 
 
 def load(card: ModelCard, options: LoadOptions) -> OnnxModel:

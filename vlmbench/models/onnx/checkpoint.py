@@ -50,6 +50,7 @@ class Checkpoint:
         names: every file, with "/" between folders.
         repository: the repository that absent files are fetched from; None: every file is in the folder.
         revision: the commit, branch or tag of the repository.
+        partial: the folder is the hub's cache, so the repository may have further files.
     """
 
     spec: str
@@ -57,6 +58,7 @@ class Checkpoint:
     names: frozenset[str]
     repository: str | None = None
     revision: str = "main"
+    partial: bool = False
 
     def has(self, name: str) -> bool:
         """Whether the model has a file of this name."""
@@ -155,7 +157,7 @@ def open_checkpoint(spec: str, revision: str, options: LoadOptions) -> Checkpoin
     try:
         if options.offline:
             snapshot = Path(snapshot_download(spec, revision=revision, local_files_only=True))
-            return Checkpoint(spec, snapshot, _below(snapshot))
+            return Checkpoint(spec, snapshot, _below(snapshot), partial=True)
         names = HfApi().list_repo_files(spec, revision=revision)
     except Exception as error:  # the network can make the library raise any error
         raise fetch_error(f"the files of {spec}", error, offline=options.offline, repository=spec) from error
@@ -163,6 +165,6 @@ def open_checkpoint(spec: str, revision: str, options: LoadOptions) -> Checkpoin
 
 
 def _below(folder: Path) -> frozenset[str]:
-    patterns = ("/".join(["*"] * depth) for depth in range(1, _DEEPEST + 2))
+    patterns = ("*", *(f"{'*/' * depth}*.onnx*" for depth in range(1, _DEEPEST + 1)))
     found = (file for pattern in patterns for file in folder.glob(pattern))
     return frozenset(file.relative_to(folder).as_posix() for file in found if not file.is_dir())

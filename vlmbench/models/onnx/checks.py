@@ -75,9 +75,9 @@ def checked(tower: Tower, rows: Rows) -> tuple[Tower, Tensor]:
     if float(moved) > _ROUNDING:
         say(
             BATCH_DEPENDENT,
-            f"{_ENTANGLED.format(side=tower.side)}, as with dynamic quantisation: alone and in a batch of {len(alone)}, "
-            f"the features have a cosine of {_at_least(lowest)} or more on {counted(len(alone), 'test ' + tower.side)}. "
-            f"The model option {ONE_BY_ONE_OPTION}: true avoids it",
+            f"{_ENTANGLED.format(side=tower.side)}, as with dynamic quantisation: alone and in a batch, the features "
+            f"of {counted(len(alone), 'test ' + tower.side)} have a cosine of {_at_least(lowest)} or more. The model "
+            f"option {ONE_BY_ONE_OPTION}: true avoids it",
             brief=f"{tower.side} features depend on the batch",
             count=len(alone),
         )

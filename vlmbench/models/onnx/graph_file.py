@@ -129,7 +129,7 @@ def _read(path: Path, content: memoryview) -> GraphFile:
         tensors = [tensor for graph in graphs for tensor in _initializers(graph)]
         stored = [*tensors, *(tensor for node in nodes for tensor in _of_node(node))]
         operators = {_operator(node) for node in nodes}
-    except BrokenMessageError as error:
+    except (BrokenMessageError, RecursionError) as error:
         raise ModelError(
             f"{path}: the file is not a complete ONNX graph ({error})",
             hint="It may be truncated, or a file of another type: fetch it again.",

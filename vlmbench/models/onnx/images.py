@@ -1,6 +1,6 @@
 """Makes the image transform of a model from the files beside its graphs. The adapter uses it.
 
-``preprocessor_config.json`` is read by the transformers library, or by :mod:`.plain_transform` if that is not installed.
+The transformers library reads ``preprocessor_config.json``; if it is not installed, :mod:`.plain_transform` does.
 Folders with an ``open_clip_config.json`` and no preprocessor_config.json were exported from open_clip.
 """
 

@@ -1,8 +1,8 @@
 """Chooses the graphs of a model among its files. The adapter uses it.
 
-Known layouts: optimum's ``model.onnx`` with both inputs; ``vision_model.onnx`` and ``text_model.onnx`` of transformers.js
-and the hub's onnx-community; ``visual.onnx`` and ``textual.onnx`` of clip-as-service. All may be in the folder ``onnx``,
-and may have variants such as ``vision_model_fp16.onnx``.
+Known layouts: optimum's ``model.onnx`` with both inputs; ``vision_model.onnx`` and ``text_model.onnx`` of
+transformers.js and the hub's onnx-community; ``visual.onnx`` and ``textual.onnx`` of clip-as-service. All may be in the
+folder ``onnx``, and may have variants such as ``vision_model_fp16.onnx``.
 """
 
 from __future__ import annotations
@@ -101,6 +101,12 @@ def _of_variant(
             hint=_of_half(image, text),
         )
     taken = variant or (PLAIN if PLAIN in both else both[0])
+    if variant is None and taken != PLAIN and checkpoint.partial:
+        raise ModelError(
+            f"this machine's cache has only the variant {taken!r} of the graphs of {checkpoint.spec}, and without "
+            "--offline the plain one would be loaded",
+            hint=f"Set the model option {VARIANT}: {taken} in a card, or run once without --offline.",
+        )
     if variant is None and len(both) > 1:
         if PLAIN not in both:
             raise ModelError(
