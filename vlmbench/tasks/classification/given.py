@@ -228,7 +228,7 @@ def _same_rows(path: Path, names: int, **others: int | None) -> None:
 
 
 def _class_columns(table: GivenTable, class_names: Sequence[str]) -> list[str]:
-    """The columns of the C classes in label order: by name, or by index; empty if there are none.
+    """The columns of the C classes in label order: by name, or by index. Empty if no class has a column.
 
     Raises:
         ModelError: some classes have a column and others have none.
