@@ -124,3 +124,16 @@ def test_wrong_cards_are_refused(request_: RunRequest, tmp_path: Path) -> None:
     )
     (failed,) = execute(make_plan(replace(request_, tasks=(str(card),))), request_, NotesAsWarnings())
     assert failed.failure is not None and "a class that each sample may or may not show" in failed.failure.message
+
+
+def test_answers_that_a_run_kept_give_its_numbers_again(request_: RunRequest, tmp_path: Path) -> None:
+    _, made, path = only(replace(request_, save_answers=tmp_path / "kept"))
+    _, again, other = only(replace(request_, models=(f"predictions:{tmp_path / 'kept'}",)))
+    assert made.metrics == again.metrics and made.per_class == again.per_class
+    before, after = (pq.read_table(each.with_suffix(".parquet")) for each in (path, other))
+    assert before.equals(after.select(before.column_names))
+    (tmp_path / "kept" / "rareact-frames.parquet").unlink()
+    (tmp_path / "kept" / "rareact-frames.csv").write_text("id,label\n0,0\n")
+    request = replace(request_, models=(f"predictions:{tmp_path / 'kept'}",))
+    (failed,) = execute(make_plan(request), request, NotesAsWarnings())
+    assert failed.failure is not None and "rareact-frames.csv" in failed.failure.message
