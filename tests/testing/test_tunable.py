@@ -14,7 +14,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.models.base import LoadOptions, capability
 from vlmbench.models.open_clip.adapter import load
 from vlmbench.models.tunable import TunableImageTower, TunableTowers
-from vlmbench.testing.checks.tunable import check_tunable, check_tunable_image
+from vlmbench.testing.checks.capabilities.tunable import check_tunable, check_tunable_image
 from vlmbench.testing.conformance import Inspection
 
 LOADED: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from said import sentences
 
-from vlmbench.errors import UnsupportedError, UsageError
+from vlmbench.errors import ModelError, UnsupportedError, UsageError
 from vlmbench.features.vectors.similarity import similarities
 from vlmbench.models.base import Model, TokenReader, capability, lacks_encoders
 from vlmbench.models.memory.given import as_model

@@ -21,15 +21,15 @@ from vlmbench.models.memory.held import modules_of
 from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.models.multi_vector import MultiVectorEncoder, multi_vector
 from vlmbench.models.tunable import TunableImageTower, TunableTowers
+from vlmbench.testing.checks.capabilities.image_parts import check_byte_pixels, check_dense
+from vlmbench.testing.checks.capabilities.texts import check_packs, check_prefix, check_reader
+from vlmbench.testing.checks.capabilities.tunable import check_tunable, check_tunable_image
+from vlmbench.testing.checks.capabilities.vectors import check_multi_vector
+from vlmbench.testing.checks.capabilities.whole_clips import check_clip_encoder
 from vlmbench.testing.checks.encoders import check_encoders
-from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
 from vlmbench.testing.checks.pictures import check_detector, check_instances, check_segmenter
-from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader
-from vlmbench.testing.checks.tunable import check_tunable, check_tunable_image
 from vlmbench.testing.checks.unchanged import changed as changed_settings
 from vlmbench.testing.checks.unchanged import hashes_of, process_state
-from vlmbench.testing.checks.vectors import check_multi_vector
-from vlmbench.testing.checks.whole_clips import check_clip_encoder
 from vlmbench.testing.conformance import Conformance, Inspection
 from vlmbench.wording import counted, listed
 
