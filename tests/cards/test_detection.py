@@ -42,7 +42,7 @@ ENDINGS = {
     "ground-truth": ("-gt-regions", "-gt-regions-roi-align"),
     "selective-search": ("-selective-search",),
     "proposals": ("-proposals",),
-    "native": ("-native",),
+    "native": ("-native", "-instances"),
 }
 
 

@@ -27,6 +27,9 @@ class BoxFacts:
         image_ids_stated: whether the data states the ids of its images. If not, they are only places, and a results
             file must name the images.
         category_ids_stated: whether the data states the ids of its classes. If not, they are only places.
+        outlines: a function that gives the outline of each box of a sample, in the order of its boxes and in the form
+            of COCO's ``segmentation``; an outline is None if the data lacks it. The function itself is None if no box
+            has an outline.
     """
 
     image_ids: tuple[int, ...]
@@ -38,6 +41,7 @@ class BoxFacts:
     size_of: Callable[[int], tuple[int, int] | None] | None = None
     image_ids_stated: bool = field(default=True, repr=False)
     category_ids_stated: bool = field(default=True, repr=False)
+    outlines: Callable[[int], tuple[object, ...]] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import UnsupportedError
+from vlmbench.run_lengths import RunLengths
 from vlmbench.wording import listed
 
 
@@ -118,6 +119,7 @@ ENCODERS = ("preprocess", "encode_image", "encode_text", "embedding_dim", "logit
 _INSTEAD: Mapping[str, str] = {
     "Answers": "for the tasks whose answers are in its folder",
     "Detector": "for boxes (-t demo-detection-native, or your own with -t coco:DIR)",
+    "InstanceSegmenter": "for the mask of each object (-t demo-instances)",
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
 }
 """What a model without encoders can do, by its capability."""
@@ -264,11 +266,13 @@ class Detections:
         boxes: (N, 4) left, top, right, bottom in the pixels of the original image.
         scores: (N,) higher is more certain.
         labels: (N,) int64, the index of the text of each box.
+        masks: the mask of each box's object, of the size of the original image; None: the detector gives no masks.
     """
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
+    masks: Sequence[RunLengths] | None = None
 
 
 @runtime_checkable
@@ -281,6 +285,19 @@ class Detector(Protocol):
         Returns:
             Each image's boxes as the library's own post-processing gives them. They are not filtered by score (no
             threshold above 0), so that average precision sees the whole ranking.
+        """
+
+
+@runtime_checkable
+class InstanceSegmenter(Protocol):
+    """The capability of models that find objects for texts, each with a box and a mask."""
+
+    def segment_instances(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
+        """Find objects for C texts in RGB images.
+
+        Returns:
+            Each image's objects with masks. As in :meth:`Detector.detect`, no score is too low. Masks need far more
+            memory than boxes, so only the objects with the highest scores should have one made.
         """
 
 

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import PIL.Image
+import PIL.ImageChops
 import PIL.ImageDraw
+import PIL.ImageFilter
 from numpy.typing import NDArray
 
 from vlmbench.visuals.canvas import (
@@ -36,6 +39,8 @@ _MOST_TRUE = 60
 _SIDE, _STACKED_WIDTH = 720, 1200
 _WIDE = 2.2
 """From this ratio of width to height, panels are stacked instead of placed side by side."""
+_TINT_PERCENT = 45
+"""The share of the class's colour in the pixels of a mask."""
 _DASH, _SPACE = 7, 5
 _STEPS_OFF = 4
 """How many lines above or below its box a label may be if there is no free place nearer."""
@@ -49,11 +54,13 @@ class BoxSet:
         corners: (N, 4) left, top, right, bottom in pixels.
         labels: (N,) class indices.
         scores: (N,) higher is more certain; None for true boxes.
+        masks: the mask of each of the first boxes, (H, W) of the image, or None if there are no masks.
     """
 
     corners: NDArray[np.floating]
     labels: NDArray[np.integer]
     scores: NDArray[np.floating] | None = None
+    masks: Sequence[NDArray[np.bool_]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -69,6 +76,7 @@ class _Drawn:
     rectangle: Rectangle
     label: int
     text: str
+    mask: NDArray[np.bool_] | None = None
 
 
 def draw_boxes(image: Image, predicted: BoxSet, true: BoxSet, class_names: Sequence[str], *, title: str = "") -> bytes:
@@ -124,7 +132,9 @@ def _within(
         y0, y1 = sorted(np.clip(box[[1, 3]], 0, size[1] - 1).tolist())
         label = int(boxes.labels[place])
         name = class_label(class_names, label)
-        drawn.append(_Drawn((x0, y0, x1, y1), label, name if boxes.scores is None else _scored(name, boxes, place)))
+        text = name if boxes.scores is None else _scored(name, boxes, place)
+        masked = boxes.masks is not None and place < len(boxes.masks)
+        drawn.append(_Drawn((x0, y0, x1, y1), label, text, boxes.masks[place] if boxes.masks and masked else None))
     return drawn
 
 
@@ -136,6 +146,9 @@ def _scored(name: str, boxes: BoxSet, place: int) -> str:
 
 def _panel(image: Image, dashed: Sequence[_Drawn], solid: Sequence[_Drawn], heading: str) -> Image:
     picture = image.copy()
+    for box in reversed(solid):
+        if box.mask is not None:
+            _tint(picture, box.mask, class_colour(box.label))
     draw = PIL.ImageDraw.Draw(picture)
     face = font(SMALL)
     for box in dashed:
@@ -148,6 +161,14 @@ def _panel(image: Image, dashed: Sequence[_Drawn], solid: Sequence[_Drawn], head
     pen.text((0, 0), heading, fill=INK, font=heading_face)
     foot = [_dash_legend(head.width)] if dashed else []
     return below([head, picture, *foot], gap=6)
+
+
+def _tint(picture: Image, mask: NDArray[np.bool_], colour: Colour) -> None:
+    """Colour the pixels of a mask, and draw a line around them. The mask may have another size than the picture."""
+    shape = PIL.Image.fromarray(mask.astype(np.uint8) * 255).resize(picture.size, PIL.Image.Resampling.NEAREST)
+    edge = PIL.ImageChops.difference(shape, shape.filter(PIL.ImageFilter.MinFilter(3)))
+    picture.paste(colour, (0, 0), shape.point(lambda value: value * _TINT_PERCENT // 100))
+    picture.paste(colour, (0, 0), edge)
 
 
 def _dash_legend(width: int) -> Image:

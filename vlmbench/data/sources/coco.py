@@ -16,6 +16,7 @@ from vlmbench.data.formats.annotation_files import folders_with, strings
 from vlmbench.data.formats.boxes.find import FoundBoxes, find_boxes
 from vlmbench.data.formats.boxes.plausible import check_boxes_fit
 from vlmbench.data.formats.coco_json import AnnotatedImage, Category
+from vlmbench.data.formats.coco_outlines import Outlines
 from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.image_files import ImageFiles, tell_of_missing
 from vlmbench.data.labels import TARGET_WORDS, listing, normalise
@@ -163,6 +164,7 @@ def _boxes(image: AnnotatedImage, label_of: dict[int, int]) -> tuple[Box, ...]:
 
 def _facts(found: FoundBoxes, images: Sequence[AnnotatedImage], label_of: dict[int, int]) -> BoxFacts:
     ids = {label: category for category, label in label_of.items()}
+    image_ids = tuple(image.id for image in images)
     frequency = {category.id: category.frequency for category in found.content.categories}
     frequencies = [frequency[ids[label]] for label in range(len(ids))]
     federated = all(image.absent is not None and image.partial is not None for image in images)
@@ -171,7 +173,7 @@ def _facts(found: FoundBoxes, images: Sequence[AnnotatedImage], label_of: dict[i
         return tuple(label_of[category] for category in categories or () if category in label_of)
 
     return BoxFacts(
-        image_ids=tuple(image.id for image in images),
+        image_ids=image_ids,
         category_ids=tuple(ids[label] for label in range(len(ids))),
         frequencies=tuple(map(str, frequencies)) if None not in frequencies else None,
         absent=tuple(chosen(image.absent) for image in images) if federated else None,
@@ -179,6 +181,7 @@ def _facts(found: FoundBoxes, images: Sequence[AnnotatedImage], label_of: dict[i
         sizes=tuple(image.size for image in images),
         image_ids_stated=found.is_one_file,
         category_ids_stated=found.is_one_file or found.form == "cxcywh",  # YOLO's label files number the classes
+        outlines=Outlines(found.path, image_ids, label_of) if found.coco else None,
     )
 
 

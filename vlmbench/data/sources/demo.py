@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Box, ImageDataset, Sample, Source, SourceContext, SourceInfo
+from vlmbench.data.boxes import BoxFacts
 from vlmbench.data.formats.masks.values import IGNORE, MaskValues
 from vlmbench.errors import LabelError, UnknownNameError
 from vlmbench.registry import did_you_mean
+from vlmbench.run_lengths import compressed
 
 _SETS_MODULE = "vlmbench.demo.sets"
 """This module belongs to a higher layer, so it is imported by its name when a demo set is opened."""
@@ -42,6 +44,13 @@ class DemoDataset:
             digest.update(f"{sample.id}\0{sample.target}\0{len(image)}\n".encode())
             digest.update(image)
         return digest.hexdigest()
+
+
+@dataclass(eq=False)
+class DemoBoxes(DemoDataset):
+    """Rendered images with boxes and their masks; see :class:`vlmbench.data.boxes.BoxDataset`."""
+
+    facts: BoxFacts
 
 
 @dataclass(eq=False)
@@ -86,6 +95,16 @@ def _box(item: Any, number: int, spec: SourceSpec, classes: Sequence[str]) -> Bo
     raise LabelError(f"{spec.kind} {spec.location!r}: a {item.colour} {item.shape} is not one of its classes")
 
 
+def _facts(objects: Sequence[Sequence[Any]], classes: int) -> BoxFacts:
+    """Ids that count from 1, and the visible part of each object as its outline."""
+
+    def outlines(index: int) -> tuple[object, ...]:
+        return tuple(compressed(item.mask[None])[0].form for item in objects[index])
+
+    ids = tuple(range(1, len(objects) + 1))
+    return BoxFacts(image_ids=ids, category_ids=tuple(range(1, classes + 1)), outlines=outlines)
+
+
 @cache
 def _made(make: Callable[[], Any]) -> Any:
     """A set, which is made once per process, because four tasks use the same scenes. All sets together have 20 MB."""
@@ -109,6 +128,9 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     images, templates = [sample.image for sample in made.samples], tuple(made.templates) or None
     if context.target == "boxes" and not any(sample.objects for sample in made.samples):
         raise LabelError(f"{spec.kind} {spec.location!r}: its pictures have no boxes, but the task needs them")
+    if context.target == "boxes":
+        facts = _facts([sample.objects for sample in made.samples], len(made.classes))
+        return DemoBoxes(info, samples, images, tuple(made.classes), templates, facts)
     if context.target != "mask":
         return DemoDataset(info, samples, images, tuple(made.classes), templates)
     if not all(sample.objects for sample in made.samples):

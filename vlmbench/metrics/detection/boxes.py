@@ -5,13 +5,18 @@ The detection task makes them from answers. All metrics of this folder take them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vlmbench.run_lengths import RunLengths, areas
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Masks = NDArray[np.object_]
+"""(N,) masks of single objects: :class:`~vlmbench.run_lengths.RunLengths`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class BoxTruth:
         area: (G,) the area that the data states. It decides whether an object is small, medium or large.
         crowd: (G,) whether the box covers many objects. It is never a miss, and a prediction inside it is not a false
             positive.
+        masks: (G,) each object's mask. Overlaps are then those of masks; None: those of boxes.
 
     Raises:
         ValueError: lengths differ, an index is out of range, or a number is not finite.
@@ -40,9 +46,11 @@ class BoxTruth:
     xywh: Floats
     area: Floats
     crowd: NDArray[np.bool_]
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         _check(self.image, self.label, self.xywh, area=self.area, crowd=self.crowd)
+        _check_masks(self.masks, len(self.image))
         _check_range(self.image, self.images, "image")
         _check_range(self.label, self.classes, "label")
 
@@ -56,6 +64,7 @@ class BoxPredictions:
         label: (D,) as in :class:`BoxTruth`.
         xywh: (D, 4) left, top, width, height.
         score: (D,) higher is more certain.
+        masks: (D,) as in :class:`BoxTruth`.
 
     Raises:
         ValueError: lengths differ, or a score or coordinate is not finite.
@@ -65,9 +74,21 @@ class BoxPredictions:
     label: Ints
     xywh: Floats
     score: Floats
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         _check(self.image, self.label, self.xywh, score=self.score)
+        _check_masks(self.masks, len(self.image))
+
+    @property
+    def area(self) -> Floats:
+        """(D,) square pixels of each mask, or of each box if there are no masks."""
+        return self.xywh[:, 2] * self.xywh[:, 3] if self.masks is None else areas(self.masks.tolist())
+
+    def rows(self, rows: Ints) -> BoxPredictions:
+        """These predictions only, in this order."""
+        masks = None if self.masks is None else self.masks[rows]
+        return BoxPredictions(self.image[rows], self.label[rows], self.xywh[rows], self.score[rows], masks)
 
 
 @dataclass(frozen=True)
@@ -98,9 +119,21 @@ def _check(image: Ints, label: Ints, xywh: Floats, **others: NDArray[np.generic]
             raise ValueError(f"{name}[{row}] is {values[row]}: boxes and scores must be finite")
 
 
+def _check_masks(masks: Masks | None, rows: int) -> None:
+    if masks is not None and masks.shape != (rows,):
+        raise ValueError(f"{rows} boxes need as many masks, not shape {masks.shape}")
+
+
 def _check_range(values: Ints, count: int, name: str) -> None:
     if len(values) and (values.min() < 0 or values.max() >= count):
         raise ValueError(f"{name} must lie in [0, {count}), not between {values.min()} and {values.max()}")
+
+
+def mask_array(masks: Sequence[RunLengths]) -> Masks:
+    """Masks as an array."""
+    result = np.empty(len(masks), dtype=object)
+    result[:] = masks
+    return result
 
 
 def places_in_runs(begins: Ints, count: int) -> Ints:

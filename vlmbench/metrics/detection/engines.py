@@ -10,7 +10,7 @@ import importlib
 import io
 from typing import Any
 
-from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Masks
 from vlmbench.metrics.detection.measures import COCO_MEASURES
 
 ENGINES: dict[str, tuple[str, str, str]] = {
@@ -23,6 +23,8 @@ ENGINES: dict[str, tuple[str, str, str]] = {
 def engine_values(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[str, float]:
     """COCO's twelve numbers, computed by an implementation of :data:`ENGINES`; nan if there is no object.
 
+    They are those of masks if both sides have masks, else those of boxes.
+
     Raises:
         ModuleNotFoundError: its package is not installed.
     """
@@ -31,7 +33,8 @@ def engine_values(engine: str, truth: BoxTruth, found: BoxPredictions) -> dict[s
     with contextlib.redirect_stdout(io.StringIO()):  # these packages print tables
         ground = getattr(module, annotations)(coco_dataset(truth))
         results = coco_results(found)
-        run = getattr(module, evaluator)(ground, ground.loadRes(results), "bbox")
+        compared = "bbox" if truth.masks is None or found.masks is None else "segm"
+        run = getattr(module, evaluator)(ground, ground.loadRes(results), compared)
         run.evaluate()
         run.accumulate()
         run.summarize()
@@ -58,6 +61,7 @@ def coco_dataset(truth: BoxTruth) -> dict[str, Any]:
                 "bbox": truth.xywh[row].tolist(),
                 "area": float(truth.area[row]),
                 "iscrowd": int(truth.crowd[row]),
+                **_segmentation(truth.masks, row),
             }
             for row in range(len(truth.image))
         ],
@@ -65,13 +69,21 @@ def coco_dataset(truth: BoxTruth) -> dict[str, Any]:
 
 
 def coco_results(found: BoxPredictions) -> list[dict[str, Any]]:
-    """The predictions in the form of COCO's results file, with all ids counted from 1."""
+    """The predictions in the form of COCO's results file, with all ids counted from 1.
+
+    A prediction has its mask, or its box if there are no masks. With both, ``loadRes`` takes the box's area for that
+    of the mask.
+    """
     return [
         {
             "image_id": int(found.image[row]) + 1,
             "category_id": int(found.label[row]) + 1,
-            "bbox": found.xywh[row].tolist(),
+            **({"bbox": found.xywh[row].tolist()} if found.masks is None else _segmentation(found.masks, row)),
             "score": float(found.score[row]),
         }
         for row in range(len(found.image))
     ]
+
+
+def _segmentation(masks: Masks | None, row: int) -> dict[str, Any]:
+    return {} if masks is None else {"segmentation": masks[row].form}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Floats, Ints, places_in_runs
+from vlmbench.run_lengths import overlaps
 
 ALMOST_ONE = 1 - 1e-10
 """The highest threshold in use, as in ``evaluateImg`` of pycocotools."""
@@ -93,7 +94,7 @@ def _pairs(truth: BoxTruth, found: BoxPredictions, thresholds: Floats) -> _Pairs
     for rows in _blocks(counts):
         prediction = np.repeat(rows, counts[rows])
         objects = order[np.arange(len(prediction)) + np.repeat(_shifts(starts[rows], counts[rows]), counts[rows])]
-        overlap = _overlaps(found.xywh[prediction], truth.xywh[objects], truth.crowd[objects])
+        overlap = _of_pairs(truth, found, prediction, objects)
         enough = overlap >= thresholds[0]
         parts.append((prediction[enough], objects[enough], overlap[enough]))
     prediction, objects, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -101,6 +102,21 @@ def _pairs(truth: BoxTruth, found: BoxPredictions, thresholds: Floats) -> _Pairs
     order = np.lexsort((objects, overlap, prediction, step))
     reached = np.searchsorted(thresholds, overlap, side="right")
     return _Pairs(prediction[order], objects[order], reached[order], step[order])
+
+
+def _of_pairs(truth: BoxTruth, found: BoxPredictions, prediction: Ints, objects: Ints) -> Floats:
+    """(P,) overlaps of pairs, which are sorted by prediction. A prediction's objects are all of its image and class."""
+    if truth.masks is None or found.masks is None:
+        return _overlaps(found.xywh[prediction], truth.xywh[objects], truth.crowd[objects])
+    result = np.empty(len(prediction))
+    group = truth.image[objects] * truth.classes + truth.label[objects]
+    ends = np.flatnonzero(np.diff(group, append=-1)) + 1
+    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+        of_group = np.unique(objects[start:end])
+        asked = prediction[start : end : len(of_group)]
+        shared = overlaps(found.masks[asked].tolist(), truth.masks[of_group].tolist(), truth.crowd[of_group])
+        result[start:end] = shared.ravel()
+    return result
 
 
 def _overlaps(boxes: Floats, objects: Floats, crowd: NDArray[np.bool_]) -> Floats:

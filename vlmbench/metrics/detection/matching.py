@@ -5,7 +5,7 @@ The detection task makes the matches, and the metrics of this folder read them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ def match_boxes(truth: BoxTruth, found: BoxPredictions, federation: Federation |
     absent do not count. Unmatched predictions of partly annotated classes are ignored. Source: lvis-dataset/lvis-api
     eval.py. That package itself is not used: its ``accumulate`` needs ``np.float``, which NumPy dropped in 1.24.
 
+    If both have masks, overlaps and the areas of predictions are those of masks (``iouType="segm"``).
+
     Args:
         truth: the objects.
         found: the predictions. Those of classes without objects do not matter.
@@ -76,16 +78,16 @@ def match_boxes(truth: BoxTruth, found: BoxPredictions, federation: Federation |
     """
     found = _limited(found, truth, federation)
     order = np.lexsort((-found.score, found.image, found.label))  # a stable sort: equal scores keep their order
-    found = _rows(found, order)
+    found = found.rows(order)
     place = _places(found)
     if federation is None:
         keep = np.flatnonzero(place < COCO_PER_CLASS)
-        found, place = _rows(found, keep), place[keep]
+        found, place = found.rows(keep), place[keep]
 
     ranges = list(AREAS.values())
     to_find = np.stack([~truth.crowd & (truth.area >= low) & (truth.area <= high) for low, high in ranges])
     matched, counted = match_greedily(truth, found, to_find, IOU_THRESHOLDS)
-    own_area = found.xywh[:, 2] * found.xywh[:, 3]
+    own_area = found.area
     partial = _in_pairs(found, federation.partial if federation is not None else frozenset())
     for row, (low, high) in enumerate(ranges):  # unmatched predictions are mistakes, except those of other sizes
         counted[row] |= ~matched[row] & (own_area >= low) & (own_area <= high) & ~partial
@@ -128,9 +130,9 @@ def _limited(found: BoxPredictions, truth: BoxTruth, federation: Federation | No
     order = np.lexsort((-found.score, found.image))
     images = found.image[order]
     place = places_in_runs(np.flatnonzero(np.diff(images, prepend=-1)), len(order))
-    found = _rows(found, np.sort(order[place < LVIS_PER_IMAGE]))
+    found = found.rows(np.sort(order[place < LVIS_PER_IMAGE]))
     known = federation.absent | set(zip(truth.image.tolist(), truth.label.tolist(), strict=True))
-    return _rows(found, np.flatnonzero(_in_pairs(found, known)))
+    return found.rows(np.flatnonzero(_in_pairs(found, known)))
 
 
 def _in_pairs(found: BoxPredictions, pairs: frozenset[tuple[int, int]]) -> NDArray[np.bool_]:
@@ -146,9 +148,3 @@ def _places(found: BoxPredictions) -> Ints:
     changes = np.ones(len(found.image), dtype=bool)
     changes[1:] = (np.diff(found.image) != 0) | (np.diff(found.label) != 0)
     return places_in_runs(np.flatnonzero(changes), len(changes))
-
-
-def _rows(found: BoxPredictions, rows: Ints) -> BoxPredictions:
-    return replace(
-        found, image=found.image[rows], label=found.label[rows], xywh=found.xywh[rows], score=found.score[rows]
-    )

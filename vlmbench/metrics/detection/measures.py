@@ -19,6 +19,8 @@ from vlmbench.metrics.detection.precision import average_precisions, recalls
 from vlmbench.metrics.intervals import Weights
 from vlmbench.metrics.jackknife import jackknife_estimates
 
+OF_MASKS = "mask_"
+"""Begins the names of metrics of masks. The rest is the name of the same metric of boxes."""
 ROWS = 256
 """The rows of weights in a block. Each block takes a few calls for each class."""
 

@@ -20,7 +20,8 @@ from vlmbench.errors import UsageError
 from vlmbench.models.memory.encoders import ModuleModel, Parts, module_device, weights_dtype
 from vlmbench.models.memory.inputs import LibraryTexts, Prepare, Tokenize
 from vlmbench.models.towers.described import described_shortly
-from vlmbench.models.transformers.family import Family
+from vlmbench.models.transformers.family import EncoderFamily
+from vlmbench.models.transformers.family import Parts as LoadedParts
 
 MakeModel = Callable[[ModelCard], Any]
 
@@ -86,14 +87,13 @@ def _dimension(network: Any, tokenize: Tokenize) -> int:
 
 
 def _transformers(parts: Parts) -> MakeModel:
-    from vlmbench.models.transformers.families import FAMILIES
+    from vlmbench.models.transformers.families import family_of
     from vlmbench.models.transformers.family import without_heads
 
     network: Any = parts.module
     kind = getattr(getattr(network, "config", None), "model_type", "")
-    family = FAMILIES.get(kind)
-    if family is not None:
-        family = without_heads(family, [type(network).__name__])
+    known = family_of(kind)
+    family = without_heads(known, [type(network).__name__]) if isinstance(known, EncoderFamily) else None
     prepare, tokenize = Prepare(parts.transform), Tokenize(parts.tokenizer)
     if tokenize.is_library:
         if family is None or not family.encodes_images:
@@ -119,16 +119,25 @@ def _transformers(parts: Parts) -> MakeModel:
     return make
 
 
-def _texts_of(family: Family, network: Any) -> LibraryTexts:
+def _texts_of(family: EncoderFamily, network: Any) -> LibraryTexts:
     length = family.context_length or int(network.config.text_config.max_position_embeddings)
     masked = ("attention_mask",) if family.attention_mask else ()
     return LibraryTexts(family.padding, length, ("input_ids", *masked))
 
 
-def _adapted(card: ModelCard, parts: Parts, family: Family) -> Any:
+def _adapted(card: ModelCard, parts: Parts, family: EncoderFamily) -> Any:
     """The model that the transformers adapter would make."""
     from vlmbench.models.transformers.model import TransformersDualEncoder
 
     network: Any = parts.module
-    device = module_device(network)
-    return TransformersDualEncoder(card, family, network, parts.tokenizer, parts.transform, device, revision=None)
+    return TransformersDualEncoder(
+        family,
+        LoadedParts(
+            card=card,
+            spec="",
+            network=network,
+            tokenizer=parts.tokenizer,
+            processor=parts.transform,
+            device=module_device(network),
+        ),
+    )

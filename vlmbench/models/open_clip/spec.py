@@ -126,10 +126,10 @@ def _instead(folder: Path) -> str:
 
 def _transformers_reads(kind: object) -> bool:
     try:
-        from vlmbench.models.transformers.families import FAMILIES
+        from vlmbench.models.transformers.families import families
     except ImportError:  # the transformers adapter then says which package is missing
         return True
-    return kind in FAMILIES
+    return kind in families()
 
 
 def _package_folder(location: str) -> Path:

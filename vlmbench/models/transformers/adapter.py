@@ -1,8 +1,8 @@
 """Loads dual encoders, detectors and segmenters of the transformers library. Runs call it.
 
 A spec is a local folder or a hub repository. Weights, tokenizer and image processor are those of the checkpoint, called
-as the library documents it. Each family of checkpoints has one entry in :data:`FAMILIES`. The library prefers
-safetensors files, and reads ``.bin`` files with ``weights_only``.
+as the library documents it. :mod:`.families` lists the families of checkpoints. The library prefers safetensors files,
+and reads ``.bin`` files with ``weights_only``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import transformers
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import ModelError
-from vlmbench.models.base import LoadOptions
+from vlmbench.models.base import LoadOptions, Model
 from vlmbench.models.hub_access import hub_access, quiet_transformers
 from vlmbench.models.options import Kinds, check_options
 from vlmbench.models.towers.state_dicts import tell_of_lists
@@ -31,8 +31,8 @@ from vlmbench.models.transformers.checkpoint import (
     refuse_nan,
     refuse_wordless,
 )
-from vlmbench.models.transformers.families import FAMILIES
-from vlmbench.models.transformers.family import Family, without_heads
+from vlmbench.models.transformers.families import families, family_of
+from vlmbench.models.transformers.family import EncoderFamily, Family, Parts, without_heads
 from vlmbench.models.transformers.files import (
     fetched_weights,
     fitting_state,
@@ -45,7 +45,6 @@ from vlmbench.models.transformers.files import (
     without_weights,
 )
 from vlmbench.models.transformers.image_size import refuse_other_size
-from vlmbench.models.transformers.model import TransformersDualEncoder, TransformersModel
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import UNUSED_WEIGHTS
 from vlmbench.wording import counted, listed
@@ -62,7 +61,7 @@ OPTIONS: Mapping[str, Kinds] = {
 ``weights_file``: the weight file of a local folder. ``state_dict``: the key of one of the state dicts in a file."""
 
 
-def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
+def load(card: ModelCard, options: LoadOptions) -> Model:
     """Load a model.
 
     Raises:
@@ -79,14 +78,15 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
     }
     with hub_access(offline=options.offline), quiet_transformers():
         config = loaded(spec, options, "config", transformers.AutoConfig, common)
-        family = FAMILIES.get(config.model_type)
+        family = family_of(config.model_type)
         if family is None:
             raise ModelError(
                 f"{spec}: the transformers adapter does not know the model type {config.model_type!r}",
-                hint=f"It knows {listed(list(FAMILIES))}.{in_open_clip(spec, offline=options.offline)}",
+                hint=f"It knows {listed(list(families()))}.{in_open_clip(spec, offline=options.offline)}",
             )
-        _check_top_k(card, family)
-        family = without_heads(family, config.architectures)
+        _check_family_options(card, family)
+        if isinstance(family, EncoderFamily):
+            family = without_heads(family, config.architectures)
         architecture = getattr(transformers, family.network)
         network, info = _weights(card, options, spec, architecture, config, common)
         refuse_nan(spec, network)
@@ -103,11 +103,17 @@ def load(card: ModelCard, options: LoadOptions) -> TransformersModel:
             count=len(unused),
             examples=unused,
         )
-    kind = TransformersDualEncoder if family.encodes_images else TransformersModel
-    device = torch.device(options.device)
-    revision = cached_revision(spec, common["revision"])
-    network = network.float().eval().requires_grad_(False)
-    return kind(card, family, network, tokenizer, processor, device, revision)
+    parts = Parts(
+        card=card,
+        spec=spec,
+        network=network.float().eval().requires_grad_(False),
+        tokenizer=tokenizer,
+        processor=processor,
+        device=torch.device(options.device),
+        revision=cached_revision(spec, common["revision"]),
+        arguments=common,
+    )
+    return family.model(family, parts)
 
 
 def _weights(
@@ -152,11 +158,11 @@ def _weights(
     return network, info
 
 
-def _check_top_k(card: ModelCard, family: Family) -> None:
+def _check_family_options(card: ModelCard, family: Family) -> None:
     top_k = card.options.get("top_k")
     if top_k is None:
         return
-    if "Detector" not in family.capabilities:
+    if "top_k" not in family.options:
         raise ModelError(f"model {card.name!r}: top_k is an option of detectors, and this model is not one")
     if top_k < 1:
         raise ModelError(f"model {card.name!r}: top_k must be 1 or more, not {top_k}")

@@ -5,7 +5,6 @@ The engine and the tasks call them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -14,12 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlmbench.cards import ModelCard
-from vlmbench.models.base import ModelIdentity
 from vlmbench.models.towers.token_reader import TextTokens, library_counts
-from vlmbench.models.towers.weights import count_parameters, huggingface_rules_sha256, library_versions, state_sha256
-from vlmbench.models.transformers.checkpoint import forward_config
-from vlmbench.models.transformers.family import Family
+from vlmbench.models.towers.weights import huggingface_rules_sha256
+from vlmbench.models.transformers.family import EncoderFamily, Parts
+from vlmbench.models.transformers.identity import parts_identity
 from vlmbench.models.transformers.packed_text import packed_text_encoder
 from vlmbench.models.transformers.patches import dense_encoder
 from vlmbench.models.transformers.tunable import tunable_image_tower, tunable_towers
@@ -35,27 +32,16 @@ class TransformersModel:
 
     It serves families whose checkpoints have no trained projection of whole images.
 
-    Args:
-        network: the transformers module, float32, in evaluation mode; it is moved to ``device``.
-
     Attributes:
         network: the transformers module, for capabilities that use more of its parts.
         towers: the part of the network that encodes images and texts.
         processor: the checkpoint's image processor.
     """
 
-    def __init__(
-        self,
-        card: ModelCard,
-        family: Family,
-        network: Any,
-        tokenizer: Any,
-        processor: Any,
-        device: torch.device,
-        revision: str | None,
-    ) -> None:
+    def __init__(self, family: EncoderFamily, parts: Parts) -> None:
+        card, network, tokenizer, processor = parts.card, parts.network, parts.tokenizer, parts.processor
         self.card = card
-        self.device = device
+        self.device = parts.device
         self.family = family
         self.network = network
         self.towers = network.get_submodule(family.towers)
@@ -66,18 +52,13 @@ class TransformersModel:
         self.lowercase = bool(card.options.get("lowercase", False))
         self._tokenizer = tokenizer
         self.processor = processor
-        self.identity = ModelIdentity(
-            weights_sha256=state_sha256(network),
-            parameters=count_parameters(network),
-            architecture=f"{type(network).__name__} {forward_config(network.config)}",
-            preprocess=f"{type(processor).__name__} {json.dumps(processor.to_dict(), sort_keys=True, default=str)}",
-            tokenizer=f"{type(tokenizer).__name__}(max_length={self.max_length}, padding={family.padding!r}, "
+        self.identity = parts_identity(
+            parts,
+            f"{type(tokenizer).__name__}(max_length={self.max_length}, padding={family.padding!r}, "
             f"lowercase={self.lowercase}, rules_sha256={huggingface_rules_sha256(tokenizer)})",
-            libraries=library_versions("transformers", "tokenizers", "torchvision"),
-            revision=revision,
         )
         self._tell_of_case()
-        self.network.to(device)
+        self.network.to(parts.device)
         with torch.inference_mode():
             self.embedding_dim = int(self.project_text(["a"]).shape[-1])
         causal = CausalTextEncoder(self) if _reads_from_the_left(family, tokenizer) else None
@@ -166,6 +147,11 @@ class TransformersDualEncoder(TransformersModel):
         return F.normalize(_pooled(self.towers.get_image_features(pixel_values=pixels)), dim=-1)
 
 
+def encoder_model(family: EncoderFamily, parts: Parts) -> TransformersModel:
+    """Make the model of a family that encodes texts."""
+    return (TransformersDualEncoder if family.encodes_images else TransformersModel)(family, parts)
+
+
 class CausalTextEncoder:
     """The ``PrefixTextEncoder`` of a causal family. Ids are cut after the end of text, so no mask is needed."""
 
@@ -187,7 +173,7 @@ class CausalTextEncoder:
         return F.normalize(self._model.project_ids(tokens, None), dim=-1)
 
 
-def _reads_from_the_left(family: Family, tokenizer: Any) -> bool:
+def _reads_from_the_left(family: EncoderFamily, tokenizer: Any) -> bool:
     return family.text_end is not None and tokenizer.padding_side == "right"
 
 

@@ -5,6 +5,7 @@ The detection plugin uses it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from vlmbench.errors import ModelError
 from vlmbench.models.base import Detections
+from vlmbench.run_lengths import RunLengths, check
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.regions import Regions
 from vlmbench.wording import counted
@@ -34,6 +36,7 @@ class Answer:
         region_ranks: (R,) int64 rank of the true class among all classes, from 1. Classes with the same score as the
             true class rank before it.
         region_top: (R, K) int64 the classes with the highest scores, K = min(5, C).
+        masks: the mask of each detection; None if the model was not asked for masks.
     """
 
     xywh: Tensor
@@ -42,6 +45,7 @@ class Answer:
     region_labels: Tensor | None = None
     region_ranks: Tensor | None = None
     region_top: Tensor | None = None
+    masks: tuple[RunLengths, ...] | None = None
 
 
 @torch.inference_mode()
@@ -84,12 +88,17 @@ def answer_regions(
     return Answer(_xywh(regions.boxes[region[order]]), flat[order], label[order], regions.truth, ranks, top)
 
 
-def answer_native(found: Detections, classes: int, protocol: DetectionProtocol) -> Answer:
+def answer_native(
+    found: Detections, classes: int, protocol: DetectionProtocol, size: tuple[int, int] | None = None
+) -> Answer:
     """The detections of the model's own detector that reach the score threshold, the highest scores first.
 
+    Args:
+        size: width and height of the image, if the model was asked for masks.
+
     Raises:
-        ModelError: a score or box is not finite, a label is not a class, or the numbers of boxes, scores and labels
-            differ.
+        ModelError: a score or box is not finite, a label is not a class, the numbers of boxes, scores, labels and masks
+            differ, or a mask has another size than the image.
     """
     boxes, scores, labels = found.boxes.float().cpu(), found.scores.float().cpu(), found.labels.long().cpu()
     if boxes.shape != (len(scores), 4) or labels.shape != scores.shape:
@@ -104,20 +113,45 @@ def answer_native(found: Detections, classes: int, protocol: DetectionProtocol) 
             f"the detector returned labels from {int(labels.min())} to {int(labels.max())}, but the labels of the "
             f"{counted(classes, 'class', 'classes')} are 0 to {classes - 1}"
         )
-    return answer_ranked(_xywh(boxes), scores, labels, protocol)
+    masks = None if size is None else _checked_masks(found.masks, len(scores), size)
+    return answer_ranked(_xywh(boxes), scores, labels, protocol, masks)
 
 
-def answer_ranked(xywh: Tensor, scores: Tensor, labels: Tensor, protocol: DetectionProtocol) -> Answer:
+def answer_ranked(
+    xywh: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    protocol: DetectionProtocol,
+    masks: Sequence[RunLengths] | None = None,
+) -> Answer:
     """The detections that reach the score threshold, the highest scores first, and not more than the protocol allows.
 
     Args:
         xywh: (N, 4) left, top, width, height.
         scores: (N,) finite. Detections with equal scores keep their order.
         labels: (N,) int64.
+        masks: the mask of each detection; None if masks do not matter.
     """
     order = scores.sort(descending=True, stable=True).indices
     order = order[scores[order] >= protocol.score_threshold][: protocol.max_detections]
-    return Answer(xywh[order], scores[order], labels[order])
+    chosen = None if masks is None else tuple(masks[place] for place in order.tolist())
+    return Answer(xywh[order], scores[order], labels[order], masks=chosen)
+
+
+def _checked_masks(masks: Sequence[RunLengths] | None, count: int, size: tuple[int, int]) -> Sequence[RunLengths]:
+    if masks is None or len(masks) != count:
+        raise ModelError(f"the model returned {counted(count, 'box', 'boxes')} and {len(masks or ())} masks")
+    for mask in masks:
+        if (mask.width, mask.height) != size:
+            raise ModelError(
+                f"the model returned a mask of {mask.width} x {mask.height} pixels for an image of {size[0]} x "
+                f"{size[1]}"
+            )
+    try:
+        check(masks)
+    except ValueError as error:
+        raise ModelError(f"the model returned a mask that cannot be used: {error}") from error
+    return masks
 
 
 def _xywh(corners: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from vlmbench.metrics.detection.measures import (
     COCO_MEASURES,
     FREQUENCIES,
     LVIS_MEASURES,
+    OF_MASKS,
     BoxMeasure,
     box_estimates,
     undefined,
@@ -45,7 +46,10 @@ class Measured:
 
 
 def box_measures(protocol: DetectionProtocol, groups: Mapping[str, frozenset[int]]) -> dict[str, BoxMeasure]:
-    """The measures that a protocol offers: those of its evaluator and those of its groups of classes."""
+    """The measures that a protocol offers: those of its evaluator and those of its groups of classes.
+
+    Each is offered for masks, too, under its name with :data:`~vlmbench.metrics.detection.measures.OF_MASKS` before it.
+    """
     own = LVIS_MEASURES if protocol.evaluator == "lvis" else COCO_MEASURES
     by_group = {
         f"{name}_{group}": replace(measure, classes=classes)
@@ -61,24 +65,31 @@ def check_metrics(names: Sequence[str], protocol: DetectionProtocol, *, where: s
     Raises:
         UnknownNameError: there is no such metric with this evaluator and these groups.
         CardError: a group has the name of an object size, or the evaluator does not support groups of classes.
-        UsageError: an accuracy is requested, but the boxes are not the data's own.
+        UsageError: an accuracy is requested, but the boxes are not the data's own; or a metric of masks is requested,
+            but the model does not find the objects itself.
     """
     groups = dict.fromkeys(FREQUENCIES if protocol.evaluator == "lvis" else protocol.groups, frozenset[int]())
     if clash := sorted(set(groups) & {"small", "medium", "large"}):
         raise CardError(f"{where}: a group cannot be named {clash[0]!r}, because this is the name of an object size")
-    known = {**box_measures(protocol, groups), **ACCURACIES}
+    boxes = box_measures(protocol, groups)
+    known = {*boxes, *(f"{OF_MASKS}{name}" for name in boxes), *ACCURACIES}
     for name in names:
         if name not in known:
             raise UnknownNameError(
                 f"{where}: unknown metric {name!r} with evaluator {protocol.evaluator!r}",
                 hint=did_you_mean(name, known),
             )
+        if name.startswith(OF_MASKS) and protocol.regions != "native":
+            raise UsageError(
+                f"{where}: {name} compares the masks that a model finds, but regions is {protocol.regions!r}",
+                hint="Write `regions: native` in the card's `protocol`.",
+            )
         if name in ACCURACIES and protocol.regions != "ground-truth":
             raise UsageError(
                 f"{where}: {name} is the accuracy on the data's own boxes, but regions is {protocol.regions!r}",
                 hint="Choose a card with `regions: ground-truth`, or write one.",
             )
-        if protocol.evaluator in ENGINES and name not in {**COCO_MEASURES, **ACCURACIES}:
+        if protocol.evaluator in ENGINES and name.removeprefix(OF_MASKS) not in {**COCO_MEASURES, **ACCURACIES}:
             raise CardError(f"{where}: evaluator {protocol.evaluator!r} does not support groups of classes ({name})")
 
 
@@ -98,17 +109,23 @@ def measure(
         seed: of the intervals and of the chance level.
     """
     truth, found = answered.truth(dataset), answered.found()
-    matches = None
-    if protocol.evaluator in ENGINES:
-        estimates = _of_engine(protocol.evaluator, truth, found)
-    else:
-        matches = match_boxes(truth, found, answered.federation() if protocol.evaluator == "lvis" else None)
-        every = box_measures(protocol, groups)
-        estimates = box_estimates(matches, {name: every[name] for name in names if name in every}, seed=seed)
+    federation = answered.federation() if protocol.evaluator == "lvis" else None
+    every = box_measures(protocol, groups)
+    estimates: dict[str, Estimate] = {}
+    matched: dict[str, Matches] = {}
+    for prefix in ("", OF_MASKS) if answered.true_masks is not None else ("",):
+        masks = prefix == OF_MASKS
+        own_truth, own = (answered.truth(dataset, masks=True), answered.found(masks=True)) if masks else (truth, found)
+        if protocol.evaluator in ENGINES:
+            own_estimates = _of_engine(protocol.evaluator, own_truth, own)
+        else:
+            matched[prefix] = match_boxes(own_truth, own, federation)
+            wanted = {name: measure for name, measure in every.items() if f"{prefix}{name}" in names}
+            own_estimates = box_estimates(matched[prefix], wanted, seed=seed)
+        estimates |= {f"{prefix}{name}": estimate for name, estimate in own_estimates.items()}
     named = _naming(answered) if protocol.regions == "ground-truth" else None
     chance: Mapping[str, float] = {}
     if named is not None and protocol.evaluator == "pycocotools":
-        every = box_measures(protocol, groups)
         chance = chance_by_shuffling(truth, found, {name: every[name] for name in names if name in every}, seed=seed)
     metrics = {}
     for name in names:
@@ -119,7 +136,7 @@ def measure(
             )
         elif named is not None:
             metrics[name] = _accuracy(named, ACCURACIES[name], answered, seed)
-    per_class = [] if matches is None else _class_results(matches, truth, named, class_names)
+    per_class = _class_results(matched, truth, named, class_names) if matched else []
     return Measured(metrics, per_class)
 
 
@@ -176,20 +193,26 @@ def _explained(estimate: Estimate, truth: BoxTruth) -> Estimate:
 
 
 def _class_results(
-    matches: Matches, truth: BoxTruth, named: _Naming | None, class_names: Sequence[str]
+    matched: Mapping[str, Matches], truth: BoxTruth, named: _Naming | None, class_names: Sequence[str]
 ) -> list[ClassResult]:
-    """The average precision of each class and the accuracy on its boxes; ``n`` is the number of its objects."""
+    """The average precision of each class and the accuracy on its boxes; ``n`` is the number of its objects.
+
+    Args:
+        matched: the matches of boxes, and of masks if they are compared, by the prefix of their metrics.
+    """
     results = []
     once = np.ones((truth.images, 1), dtype=np.int32)
     for label, name in enumerate(class_names):
-        own = matches.by_area["all"].get(label)
-        values: dict[str, float | None] = {"ap": None, "ap50": None}
-        if own is not None:
-            (precisions,) = average_precisions(own, once)
-            values = {"ap": float(precisions.mean()), "ap50": float(precisions[0])}
+        values: dict[str, float | None] = {}
+        for prefix, matches in matched.items():
+            own = matches.by_area["all"].get(label)
+            values |= {f"{prefix}ap": None, f"{prefix}ap50": None}
+            if own is not None:
+                (precisions,) = average_precisions(own, once)
+                values |= {f"{prefix}ap": float(precisions.mean()), f"{prefix}ap50": float(precisions[0])}
         if named is not None:
             ranks = named.rank[named.label == label]
             values["accuracy_top1"] = float((ranks == 1).mean()) if len(ranks) else None
         reason = reasons({"the data has no object of this class": None in values.values()})
-        results.append(ClassResult(name=name, n=int(matches.objects[label]), values=values, reason=reason))
+        results.append(ClassResult(name=name, n=int(matched[""].objects[label]), values=values, reason=reason))
     return results

@@ -5,16 +5,21 @@ The detection plugin uses it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import PIL.Image
+
 from vlmbench.card_files import read_task, task_card_files
 from vlmbench.cards import TaskCard
-from vlmbench.errors import CardError
-from vlmbench.models.base import Answers, Detector, Model, capability, lacks_encoders
+from vlmbench.errors import CardError, ModelError
+from vlmbench.features.engine import FeatureEngine
+from vlmbench.models.base import Answers, Detections, Detector, InstanceSegmenter, Model, capability, lacks_encoders
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import OWN_DETECTOR
 from vlmbench.tasks.detection.given import has_regions
+from vlmbench.tasks.detection.instances import masks_in_use
 from vlmbench.tasks.detection.measures import ACCURACIES
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results_file import RESULTS
@@ -80,6 +85,37 @@ def lacks_detector(model: Model, card: TaskCard) -> str | None:
     return f"it has no detector of its own, unlike models such as OWL-ViT. It can classify given boxes: {ask}"
 
 
+def lacks_masks(model: Model, card: TaskCard) -> str | None:
+    """Why a model cannot find masks of objects, and what it can be asked instead; None if it can find them."""
+    if capability(model, InstanceSegmenter) is not None:
+        return None
+    able = capability(model, Detector) is not None
+    instead = _sibling(card, native=True, masks=False) if able else None
+    ask = f". It can find boxes: -t {instead}" if instead else ""
+    what = "its detector gives boxes, but no masks" if able else "it does not find masks of objects"
+    return f"{what}, unlike models such as SAM 3. The metrics of masks need them{ask}"
+
+
+def ask_own_detector(engine: FeatureEngine, image: PIL.Image.Image, texts: Sequence[str], *, masks: bool) -> Detections:
+    """The detections of the model's own detector in one image; with masks if they are wanted.
+
+    Raises:
+        ModelError: the model did not answer for one image.
+    """
+    if masks:
+        segmenter = capability(engine.model, InstanceSegmenter)
+        assert segmenter is not None  # lacks_masks() refuses models without one
+        ask = segmenter.segment_instances
+    else:
+        detector = capability(engine.model, Detector)
+        assert detector is not None  # lacks_detector() refuses models without one
+        ask = detector.detect
+    (found,) = engine.ask(lambda images: ask(images, texts), [image])
+    if len(found) != 1:
+        raise ModelError(f"the detector returned answers for {len(found)} images instead of 1")
+    return found[0]
+
+
 def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
     """Why a model cannot classify given boxes, and what it can be asked instead; None if it can classify them."""
     reason = lacks_encoders(model)
@@ -91,15 +127,17 @@ def cannot_name_boxes(model: Model, card: TaskCard) -> str | None:
 
 def _with_own_boxes(card: TaskCard) -> str:
     """What to ask for in place of a card, so that the model's own boxes count."""
-    if instead := _sibling(card, native=True):
+    if instead := _sibling(card, native=True, masks=False):
         return f"-t {instead}"
     if any(name in ACCURACIES for name in card.metrics):
         return f"a card with `regions: native` and without the metrics {listed(list(ACCURACIES))}"
     return "--set regions=native"
 
 
-def _sibling(card: TaskCard, *, native: bool) -> str | None:
+def _sibling(card: TaskCard, *, native: bool, masks: bool | None = None) -> str | None:
     """The name of a card with the same data that lets models find boxes (``native``) or gives them boxes.
+
+    With ``masks``, it is a card with or without metrics of masks.
 
     It is the first such card in the order of names; None if there is no such card.
     """
@@ -107,7 +145,9 @@ def _sibling(card: TaskCard, *, native: bool) -> str | None:
         (
             other.name
             for other in _detection_cards(tuple(path for paths in task_card_files().paths.values() for path in paths))
-            if other.sources == card.sources and (other.protocol.get("regions") == NATIVE) == native
+            if other.sources == card.sources
+            and (other.protocol.get("regions") == NATIVE) == native
+            and masks in (None, masks_in_use(other.metrics))
         ),
         None,
     )

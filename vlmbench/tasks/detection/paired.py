@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vlmbench.answers.columns import boxes, owners, runs
+from vlmbench.answers.columns import boxes, owners, rows, runs
 from vlmbench.answers.measured import ClassStatistics, Measured, Pairing
 from vlmbench.answers.rounding import Scores
 from vlmbench.errors import UnpairableError
 from vlmbench.metrics.detection.accuracy import class_accuracy_statistics, mean_class_accuracy_statistic
-from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Masks, mask_array
 from vlmbench.metrics.detection.matching import Matches, match_boxes
 from vlmbench.metrics.detection.measures import (
     COCO_MEASURES,
     FREQUENCIES,
     LVIS_MEASURES,
+    OF_MASKS,
     ROWS,
     BoxMeasure,
     box_values,
     class_values,
 )
 from vlmbench.records import Record
+from vlmbench.run_lengths import RunLengths, check
 from vlmbench.tasks.detection.inspected import inspected
 from vlmbench.tasks.detection.rearranged import rearranged
 
@@ -45,6 +48,9 @@ _COLUMNS = (
     "truth_frequencies",
     "region_labels",
     "region_ranks",
+    "masks",
+    "mask_size",
+    "truth_masks",
 )
 _ANSWERS = ("boxes", "scores", "labels")
 _SCORES = (Scores("scores", "probability"), Scores("boxes", "box"))
@@ -66,17 +72,18 @@ def measured(record: Record, table: pa.Table, metric: str) -> Measured | None:
             hint="Evaluate both runs with --set evaluator=pycocotools.",
         )
     measures = LVIS_MEASURES if evaluator == "lvis" else COCO_MEASURES
-    measure = measures.get(metric) or _of_group(record, table, metric)
+    masks, of_boxes = metric.startswith(OF_MASKS), metric.removeprefix(OF_MASKS)
+    measure = measures.get(of_boxes) or _of_group(record, table, of_boxes)
     if measure is None:
         return None
-    truth, found_boxes = _truth(table, _classes(record)), _found(table)
+    truth, found_boxes = _truth(table, _classes(record), masks=masks), _found(table, masks=masks)
     matches = match_boxes(truth, found_boxes, _federation(table) if evaluator == "lvis" else None)
     return Measured(
         n=truth.images,
         statistic=lambda weights: box_values(matches, {metric: measure}, weights)[:, 0],
         seen=_digests(found_boxes, truth.images, truth.classes).sum(axis=1),
         rows=ROWS,
-        classes=lambda: _class_values(matches, measure, truth, found_boxes),
+        classes=lambda: _class_values(matches, measure, truth, found_boxes, OF_MASKS if masks else ""),
     )
 
 
@@ -120,11 +127,14 @@ def _accuracy(table: pa.Table, k: int, classes: int) -> Measured:
     return Measured(images, mean_class_accuracy_statistic(named, labels, image, images), right, classes=each)
 
 
-def _class_values(matches: Matches, measure: BoxMeasure, truth: BoxTruth, found: BoxPredictions) -> ClassStatistics:
+def _class_values(
+    matches: Matches, measure: BoxMeasure, truth: BoxTruth, found: BoxPredictions, prefix: str
+) -> ClassStatistics:
     shown = np.zeros((truth.images, truth.classes), dtype=bool)
     shown[truth.image, truth.label] = True
+    at_50 = measure.kind == "ap" and measure.threshold == COCO_MEASURES["ap50"].threshold
     return ClassStatistics(
-        "ap50" if measure.kind == "ap" and measure.threshold == COCO_MEASURES["ap50"].threshold else measure.kind,
+        prefix + ("ap50" if at_50 else measure.kind),
         lambda weights: class_values(matches, measure, truth.classes, weights),
         _digests(found, truth.images, truth.classes),
         shown.sum(axis=0),
@@ -133,8 +143,14 @@ def _class_values(matches: Matches, measure: BoxMeasure, truth: BoxTruth, found:
 
 
 def _digests(found: BoxPredictions, images: int, classes: int) -> NDArray[np.uint64]:
-    """(I, C) hashes of the boxes and scores of each class in each image; equal hashes mean equal boxes."""
+    """(I, C) hashes of the boxes and scores of each class in each image; equal hashes mean equal boxes.
+
+    If masks are compared, they are hashed, too.
+    """
     values = np.concatenate([found.xywh, found.score[:, None]], axis=1).view(np.uint64)
+    if found.masks is not None:
+        masks = [int.from_bytes(sha256(mask.counts.encode()).digest()[:8], "little") for mask in found.masks]
+        values = np.concatenate([values, np.array(masks, dtype=np.uint64).reshape(-1, 1)], axis=1)
     odd = np.random.default_rng(0).integers(0, 2**63, values.shape[1], dtype=np.uint64) * 2 + 1
     mixed = (values * odd).sum(axis=1, dtype=np.uint64)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(
@@ -151,7 +167,7 @@ def _classes(record: Record) -> int:
     return int(record.task.protocol.get("classes") or len(record.per_class))
 
 
-def _truth(table: pa.Table, classes: int) -> BoxTruth:
+def _truth(table: pa.Table, classes: int, *, masks: bool) -> BoxTruth:
     labels, lengths = runs(table, "truth_labels")
     areas, crowds = runs(table, "truth_areas")[0], runs(table, "truth_crowds")[0]
     return BoxTruth(
@@ -162,10 +178,11 @@ def _truth(table: pa.Table, classes: int) -> BoxTruth:
         xywh=boxes(table, "truth_boxes"),
         area=areas.astype(np.float64),
         crowd=crowds.astype(bool),
+        masks=_masks(table, "truth_masks") if masks else None,
     )
 
 
-def _found(table: pa.Table) -> BoxPredictions:
+def _found(table: pa.Table, *, masks: bool) -> BoxPredictions:
     labels, lengths = runs(table, "labels")
     scores, _ = runs(table, "scores")
     kind = np.float64 if scores.dtype == np.float64 else np.float32  # a baseline's file has boxes as decimals
@@ -174,7 +191,16 @@ def _found(table: pa.Table) -> BoxPredictions:
         label=labels.astype(np.int64),
         xywh=boxes(table, "boxes").astype(kind).astype(np.float64),
         score=scores.astype(kind).astype(np.float64),
+        masks=_masks(table, "masks") if masks else None,
     )
+
+
+def _masks(table: pa.Table, name: str) -> Masks:
+    counts, lengths = runs(table, name)
+    sizes = rows(table, "mask_size")[owners(lengths)].tolist()
+    masks = [RunLengths(height, width, own) for (height, width), own in zip(sizes, counts.tolist(), strict=True)]
+    check(masks)
+    return mask_array(masks)
 
 
 def _federation(table: pa.Table) -> Federation:

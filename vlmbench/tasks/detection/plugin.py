@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 
 import PIL.Image
 
@@ -27,29 +27,31 @@ from vlmbench.errors import (
     CardError,
     DataError,
     MissingDependencyError,
-    ModelError,
     UnsupportedError,
     UsageError,
 )
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.decoded import Picture, Truth
 from vlmbench.metrics.detection.engines import ENGINES
-from vlmbench.models.base import Detector, Model, capability
+from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
-from vlmbench.tasks.detection.given import read_given, tell_of_left_out
+from vlmbench.tasks.detection.drawn import picture as drawn_picture
+from vlmbench.tasks.detection.given import read_given, tell_of_left_out, with_masks
 from vlmbench.tasks.detection.groups import class_groups
+from vlmbench.tasks.detection.instances import Masks, masks_sha256, true_masks
 from vlmbench.tasks.detection.measures import check_metrics, measure
 from vlmbench.tasks.detection.own_detector import (
     NATIVE,
+    ask_own_detector,
     cannot_be_given,
     cannot_name_boxes,
     lacks_detector,
+    lacks_masks,
     settled_for,
     tell_of_own_boxes,
 )
-from vlmbench.tasks.detection.pictures import draw_answer
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.readouts import lacks_readout, readout_name, region_features
 from vlmbench.tasks.detection.regions import (
@@ -62,7 +64,7 @@ from vlmbench.tasks.detection.regions import (
     true_regions,
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of, save_results
-from vlmbench.tasks.detection.results_file import RESULTS
+from vlmbench.tasks.detection.results_file import RESULTS, RESULTS_OF_MASKS
 from vlmbench.tasks.detection.told import (
     check_a_choice,
     check_objects,
@@ -89,6 +91,7 @@ class DetectionQuestion:
         groups: for each group of classes, its name and its labels.
         proposals: the boxes of a results file, if the protocol names one.
         search: the version of selective search, if the protocol uses it.
+        masks: the true masks, if a metric compares masks.
     """
 
     card: TaskCard
@@ -101,8 +104,13 @@ class DetectionQuestion:
     groups: Mapping[str, frozenset[int]] = field(default_factory=dict)
     proposals: Proposals | None = None
     search: str | None = None
+    masks: Masks | None = None
     visuals: int = 0
-    answer_suffixes: ClassVar[Sequence[str]] = RESULTS
+
+    @property
+    def answer_suffixes(self) -> Sequence[str]:
+        """The endings of the files that answer it."""
+        return RESULTS if self.masks is None else RESULTS_OF_MASKS
 
     @property
     def prompts_sha256(self) -> str:
@@ -142,6 +150,8 @@ class DetectionQuestion:
         settled["image_ids_sha256"] = sha256(json.dumps(named).encode()).hexdigest()
         if self.search is not None:
             settled["selective_search"] = self.search
+        if self.masks is not None:
+            settled["masks_sha256"] = masks_sha256(self.masks)
         if self.how.evaluator == "lvis":
             known = [(self.facts.absent, self.facts.partial, self.facts.frequencies)]
             settled["annotations_sha256"] = sha256(json.dumps(known).encode()).hexdigest()
@@ -152,7 +162,7 @@ class DetectionQuestion:
         if settled_for(model, self.how, self.card).regions == NATIVE:
             if len(self.prompts.templates) != 1:
                 return "its detector takes one text for each class: give one template with --templates FILE"
-            return lacks_detector(model, self.card)
+            return lacks_masks(model, self.card) if self.masks is not None else lacks_detector(model, self.card)
         if reason := cannot_name_boxes(model, self.card):
             return reason
         return lacks_readout(model, self.how)
@@ -190,6 +200,8 @@ class DetectionQuestion:
             self.prompts.class_names,
             engine.model.card.options.get("category_ids"),
         )
+        if self.masks is not None:
+            found = with_masks(found, self.dataset, self.facts, self.masks)
         tell_of_left_out(found, self.how)
         contents = given_contents(engine, self.dataset, self.indices, given)
         return self._outcome(engine, {index: found.answer(index, self.how) for index in contents}, contents)
@@ -224,6 +236,7 @@ class DetectionQuestion:
             answers=[answers[index] for index in scored],
             facts=self.facts,
             classes=len(self.prompts.class_names),
+            true_masks=self.masks,
         )
         with engine.timed("metrics"):
             measured = measure(
@@ -242,7 +255,8 @@ class DetectionQuestion:
             )
 
     def _picture(self, image: PIL.Image.Image, index: int, answer: Answer, title: str) -> bytes:
-        return draw_answer(image, answer, boxes_of(self.dataset, index), self.prompts.class_names, title=title)
+        masks = None if self.masks is None else self.masks[index]
+        return drawn_picture(image, answer, boxes_of(self.dataset, index), masks, self.prompts.class_names, title)
 
     def _pictures(self, engine: FeatureEngine) -> Generator[Picture[Regions], None, None]:
         return engine.pictures(self.dataset, self.indices, self._regions, self._annotated)
@@ -268,6 +282,12 @@ class DetectionQuestion:
                 f"it is {image.width} x {image.height} pixels, but its boxes are for {stated[0]} x {stated[1]}",
                 hint="Use the image files that were annotated: boxes do not fit scaled or rotated copies.",
             )
+        masks = () if self.masks is None else self.masks[index]
+        if odd := next((mask for mask in masks if (mask.width, mask.height) != image.size), None):
+            raise BadSampleError(
+                self.dataset.samples[index].id,
+                f"it is {image.width} x {image.height} pixels, but a mask of it is {odd.width} x {odd.height}",
+            )
         if self.how.regions == "selective-search":
             return Truth(selective_search(image, self.how.max_proposals))
         if self.proposals is not None:
@@ -291,13 +311,9 @@ class DetectionQuestion:
                 yield picture, answer_regions(picture.truth, features, head, classes, scale, self.how)
 
     def _detected(self, engine: FeatureEngine, picture: Picture[Regions]) -> Answer:
-        detector = capability(engine.model, Detector)
-        assert detector is not None  # unsupported() refuses models without one
-        texts = self.prompts.prompts
-        (found,) = engine.ask(lambda images: detector.detect(images, texts), [picture.image])
-        if len(found) != 1:
-            raise ModelError(f"the detector returned answers for {len(found)} images instead of 1")
-        return answer_native(found[0], len(self.prompts.class_names), self.how)
+        found = ask_own_detector(engine, picture.image, self.prompts.prompts, masks=self.masks is not None)
+        size = None if self.masks is None else picture.image.size
+        return answer_native(found, len(self.prompts.class_names), self.how, size)
 
     def _without_proposals(self) -> list[str]:
         """The ids of the images without an entry in the proposals file."""
@@ -365,6 +381,7 @@ class Detection:
             visuals=options.visuals,
         )
         check_objects(dataset, question.indices, card)
+        question = replace(question, masks=true_masks(card, dataset, facts, question.indices))
         tell_of_data(
             without_proposals=question._without_proposals(),
             images=len(question.indices),

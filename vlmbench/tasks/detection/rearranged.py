@@ -58,7 +58,7 @@ def _near(
 
 
 def _taken(table: pa.Table, order: NDArray[np.intp]) -> pa.Table:
-    for name in _LISTS:
+    for name in (*_LISTS, *(["masks"] if "masks" in table.column_names else [])):
         lists = table[name].combine_chunks()
         lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
         offsets = np.concatenate([[0], np.cumsum(np.asarray(lists.value_lengths()))])

@@ -6,7 +6,7 @@ The detection plugin and its metrics use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ import torch
 from vlmbench.data.base import Box, ImageDataset
 from vlmbench.data.boxes import BoxFacts
 from vlmbench.features.saved_answers import SavedAnswers
-from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, Masks, mask_array
+from vlmbench.run_lengths import RunLengths
 from vlmbench.tasks.detection.answers import Answer
 
 _CORNERS = pa.list_(pa.float32(), 4)
@@ -35,6 +36,7 @@ class Answered:
         answers: (I,) the answer to each image.
         facts: what the data states about its images and classes, such as ids and sizes; the boxes are not part of it.
         classes: the number of classes.
+        true_masks: the masks of the objects of each image, by its place in the dataset; None if no metric needs them.
     """
 
     indices: Sequence[int]
@@ -42,9 +44,10 @@ class Answered:
     answers: Sequence[Answer]
     facts: BoxFacts
     classes: int
+    true_masks: Mapping[int, Sequence[RunLengths]] | None = None
 
-    def truth(self, dataset: ImageDataset) -> BoxTruth:
-        """The annotated objects of the images, as arrays."""
+    def truth(self, dataset: ImageDataset, *, masks: bool = False) -> BoxTruth:
+        """The annotated objects of the images, as arrays; with ``masks``, their masks are compared, not their boxes."""
         rows = [(row, box) for row, index in enumerate(self.indices) for box in boxes_of(dataset, index)]
         return BoxTruth(
             images=len(self.indices),
@@ -54,9 +57,10 @@ class Answered:
             xywh=np.array([box.xywh for _, box in rows], dtype=np.float64).reshape(-1, 4),
             area=np.array([box.area for _, box in rows], dtype=np.float64),
             crowd=np.array([box.crowd for _, box in rows], dtype=bool),
+            masks=_masks([(self.true_masks or {})[index] for index in self.indices]) if masks else None,
         )
 
-    def found(self) -> BoxPredictions:
+    def found(self, *, masks: bool = False) -> BoxPredictions:
         """The detections of the images, as arrays. Detections of one image keep the order of its answer."""
         counts = [len(answer.scores) for answer in self.answers]
         return BoxPredictions(
@@ -64,6 +68,7 @@ class Answered:
             label=_joined([answer.labels.numpy() for answer in self.answers]).astype(np.int64),
             xywh=_joined([answer.xywh.numpy() for answer in self.answers]).astype(np.float64).reshape(-1, 4),
             score=_joined([answer.scores.numpy() for answer in self.answers]).astype(np.float64),
+            masks=_masks([answer.masks or () for answer in self.answers]) if masks else None,
         )
 
     def federation(self) -> Federation | None:
@@ -82,6 +87,9 @@ class Answered:
         :func:`coco_results` needs. The columns ``truth_…`` describe the objects. For LVIS, the columns ``absent`` and
         ``partial`` list classes, and ``truth_frequencies`` has the frequency of each object's class. With these
         columns, runs can be compared without the data.
+
+        If a metric needs masks, the columns ``masks`` and ``truth_masks`` have COCO's compressed run lengths of each
+        detection and each object, and ``mask_size`` has the height and width of the image.
         """
         truth = [boxes_of(dataset, index) for index in self.indices]
         ids, categories = self.facts.image_ids, self.facts.category_ids
@@ -111,6 +119,8 @@ class Answered:
         if self.facts.frequencies is not None:
             letters = self.facts.frequencies
             columns["truth_frequencies"] = _lists([[letters[box.label] for box in own] for own in truth], pa.string())
+        if self.true_masks is not None:
+            columns |= self._mask_columns(self.true_masks)
         if all(answer.region_ranks is not None for answer in self.answers):
             columns |= {
                 "region_labels": _lists([_list(answer.region_labels) for answer in self.answers], pa.int32()),
@@ -121,6 +131,19 @@ class Answered:
             }
         return pa.table(columns)
 
+    def _mask_columns(self, truth: Mapping[int, Sequence[RunLengths]]) -> dict[str, pa.Array]:
+        own, true = [answer.masks or () for answer in self.answers], [truth[index] for index in self.indices]
+        sizes = [
+            next(([mask.height, mask.width] for mask in (*found, *objects)), None)
+            for found, objects in zip(own, true, strict=True)
+        ]
+        return {
+            "masks": _lists([[mask.counts for mask in masks] for masks in own], pa.string()),
+            "truth_masks": _lists([[mask.counts for mask in masks] for masks in true], pa.string()),
+            # An image without a mask has no size to state.
+            "mask_size": pa.array([size or [0, 0] for size in sizes], pa.list_(pa.int32(), 2)),
+        }
+
 
 def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
     """The annotated objects of one sample."""
@@ -129,12 +152,24 @@ def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
 
 
 def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
-    """The detections of a record's Parquet file, in the form of a COCO results file."""
-    return [
-        {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}
-        for row in table.select(_RESULTS).to_pylist()
-        for box, score, category in zip(row["boxes"], row["scores"], row["category_ids"], strict=True)
-    ]
+    """The detections of a record's Parquet file, in the form of a COCO results file.
+
+    Detections with a mask have no box: pycocotools' ``loadRes`` would take the box's area for that of the mask.
+    """
+    masked = "masks" in table.column_names
+    return [{name: value for name, value in entry.items() if not masked or name != "bbox"} for entry in _entries(table)]
+
+
+def _entries(table: pa.Table) -> Iterator[Mapping[str, Any]]:
+    masked = "masks" in table.column_names
+    for row in table.select([*_RESULTS, *(("masks", "mask_size") if masked else ())]).to_pylist():
+        for place, (box, score, category) in enumerate(
+            zip(row["boxes"], row["scores"], row["category_ids"], strict=True)
+        ):
+            entry = {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}
+            if masked:
+                entry["segmentation"] = {"size": row["mask_size"], "counts": row["masks"][place]}
+            yield entry
 
 
 def save_results(saving: SavedAnswers, table: pa.Table, facts: BoxFacts, class_names: Sequence[str]) -> None:
@@ -154,7 +189,7 @@ def save_results(saving: SavedAnswers, table: pa.Table, facts: BoxFacts, class_n
             pq.write_table(table.select([*_RESULTS, *_OF_REGIONS]), path)
         return
     with saving.new(".json") as path, path.open("w", encoding="utf-8") as file:
-        for number, entry in enumerate(coco_results(table)):
+        for number, entry in enumerate(_entries(table)):
             file.write(f"{',' if number else '['}\n{json.dumps(entry)}")
         file.write("\n]\n" if any(table["scores"].to_pylist()) else "[]\n")
 
@@ -165,6 +200,10 @@ _OF_REGIONS = ("region_labels", "region_ranks", "region_top")
 
 def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:
     return frozenset((row, label) for row, index in enumerate(indices) for label in labels[index])
+
+
+def _masks(images: Sequence[Sequence[RunLengths]]) -> Masks:
+    return mask_array([mask for masks in images for mask in masks])
 
 
 def _joined(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:

@@ -52,6 +52,7 @@ class FoundBoxes:
         annotation_files: the files that state the boxes.
         folder: the folder to which the images' paths are relative; None if it is not known yet.
         form: how the files write a box.
+        coco: whether the boxes are in one file of COCO's form, which may have outlines, too.
     """
 
     location: str
@@ -61,6 +62,7 @@ class FoundBoxes:
     annotation_files: Sequence[Path]
     folder: Path | None = None
     form: Form = "xywh"
+    coco: bool = False
 
     @property
     def is_one_file(self) -> bool:
@@ -86,7 +88,7 @@ def find_boxes(spec: SourceSpec, context: SourceContext) -> FoundBoxes:
 
 
 def _of_file(location: str, root: Path, path: Path) -> FoundBoxes:
-    return FoundBoxes(location, root, path, read_annotations(path), [path])
+    return FoundBoxes(location, root, path, read_annotations(path), [path], coco=True)
 
 
 def _at_file(location: str, path: Path, spec: SourceSpec) -> FoundBoxes:
