@@ -23,6 +23,7 @@ from vlmbench.errors import UsageError
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import Detections, LoadOptions, TokenPacks
 from vlmbench.models.open_clip.adapter import load
+from vlmbench.run_lengths import RunLengths, compressed
 from vlmbench.testing import (
     ColourModel,
     ConformanceError,
@@ -379,6 +380,25 @@ class Boxes(ToyDetector):
         return found[1:] if self.flaw == "few" else found
 
 
+class Instances(ToyDetector):
+    """A mask that fills each box of the toy."""
+
+    flaw = ""
+
+    def segment_instances(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
+        return [self._filled(image, len(images), found) for image, found in zip(images, super().detect(images, labels))]
+
+    def _filled(self, image: PIL.Image.Image, images: int, found: Detections) -> Detections:
+        masks = np.zeros((len(found.scores), image.height + (self.flaw == "size"), image.width), dtype=bool)
+        masks[:, :8, :8] = True
+        if self.flaw == "by batch":
+            masks[:, 8:, :] = images > 1
+        made = compressed(masks)
+        if self.flaw == "broken":
+            made = [RunLengths(mask.height, mask.width, "9") for mask in made]
+        return replace(found, masks=None if self.flaw == "none" else made[1:] if self.flaw == "few" else made)
+
+
 class Scores(ToySegmenter):
     flaw = ""
 
@@ -422,6 +442,11 @@ PARTS: dict[tuple[str, str], str] = {
     ("Detector", "few"): "Detector: detect gives",
     ("Detector", "none"): "Detector: boxes are not filtered",
     ("Detector", "by batch"): "Detector: an image has the same boxes",
+    **{
+        ("InstanceSegmenter", flaw): "InstanceSegmenter: segment_instances"
+        for flaw in ("none", "few", "size", "broken")
+    },
+    ("InstanceSegmenter", "by batch"): "InstanceSegmenter: an image has the same scores and masks",
     ("Segmenter", "turned"): "Segmenter: segment gives",
     ("Segmenter", "NaN"): "Segmenter: segment gives",
     ("Segmenter", "by batch"): "Segmenter: an image has the same scores",
@@ -436,6 +461,7 @@ def test_a_broken_capability_is_caught(name: str, flaw: str) -> None:
     kinds: dict[str, Callable[[], Any]] = {
         "DenseEncoder": Patches,
         "Detector": Boxes,
+        "InstanceSegmenter": Instances,
         "Segmenter": Scores,
         "BytePixels": OtherBytes,
     }

@@ -83,3 +83,24 @@ def test_a_label_that_may_not_overlap_is_left_out() -> None:
     picture = PIL.Image.new("RGB", (200, 100))
     labels = [TextLabel("label", (9, 9, 9), [(5.0, 5.0)], may_overlap=False)] * 2
     assert len(place_labels(picture, labels, font(13))) == 1
+
+
+def test_masks_are_tinted_in_their_classs_colour_at_any_size() -> None:
+    """The right half of a black picture, whose mask has another size than the panel."""
+    mask = np.zeros((200, 200), dtype=bool)
+    mask[:, 100:] = True
+    found = BoxSet(np.array([[100.0, 0, 200, 200]]), np.array([1]), np.array([0.5]), [mask])
+    plain = BoxSet(found.corners, found.labels, found.scores)
+    tinted, bare = (opened(draw_boxes(IMAGE, each, NONE, ["a", "b"])) for each in (found, plain))
+    changed = (np.asarray(tinted) != np.asarray(bare)).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert 0.35 < changed.sum() / changed.size * 2 * 2 < 1, "half of one of two panels"
+    inside = np.asarray(tinted)[rows.mean().astype(int), columns.mean().astype(int)]
+    assert inside == pytest.approx(np.array(class_colour(1)) * 0.45, abs=3)
+
+
+def test_boxes_beyond_the_masks_are_drawn_without() -> None:
+    corners = np.array([[10.0, 10, 50, 50], [100, 100, 150, 150]])
+    some = BoxSet(corners, np.array([0, 1]), np.array([0.9, 0.8]), [np.ones((200, 200), dtype=bool)])
+    image = opened(draw_boxes(IMAGE, some, NONE, ["a", "b"]))
+    assert near(image, class_colour(1), 0) > 0

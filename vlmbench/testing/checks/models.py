@@ -22,7 +22,7 @@ from vlmbench.models.memory.undisturbed import undisturbed
 from vlmbench.models.tunable import TunableImageTower, TunableTowers
 from vlmbench.testing.checks.encoders import check_encoders
 from vlmbench.testing.checks.image_parts import check_byte_pixels, check_dense
-from vlmbench.testing.checks.pictures import check_detector, check_segmenter
+from vlmbench.testing.checks.pictures import check_detector, check_instances, check_segmenter
 from vlmbench.testing.checks.texts import check_packs, check_prefix, check_reader
 from vlmbench.testing.checks.tunable import check_tunable, check_tunable_image
 from vlmbench.testing.checks.unchanged import changed as changed_settings
@@ -44,6 +44,7 @@ _OF_ENCODERS: Mapping[type, Callable[..., None]] = {
 _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.DenseEncoder: check_dense,
     protocols.Detector: check_detector,
+    protocols.InstanceSegmenter: check_instances,
     protocols.Segmenter: check_segmenter,
 }
 _CHECKS = {**_OF_ENCODERS, **_OF_ANY}

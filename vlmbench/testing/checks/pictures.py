@@ -1,4 +1,4 @@
-"""Checks two capabilities of models that answer about whole pictures: Detector and Segmenter.
+"""Checks the capabilities of models that answer about whole pictures: Detector, InstanceSegmenter and Segmenter.
 
 :func:`vlmbench.testing.check_model` calls them.
 """
@@ -9,7 +9,8 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from vlmbench.models.base import Detections, Detector, Model, Segmenter
+from vlmbench.models.base import Detections, Detector, InstanceSegmenter, Model, Segmenter
+from vlmbench.run_lengths import areas, check
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import apart
 from vlmbench.testing.conformance import Inspection
@@ -77,6 +78,44 @@ def check_detector(inspection: Inspection, model: Model, detector: Detector, *, 
                 difference = apart(_sorted(first), _sorted(other))
                 # Boxes are in pixels, so their rounding is larger than that of features.
                 inspection.require(difference <= 100 * rounding, f"scores or boxes differ by up to {difference:.3g}")
+
+
+def check_instances(inspection: Inspection, model: Model, segmenter: InstanceSegmenter, *, rounding: float) -> None:
+    """Check the masks of the objects that a model finds."""
+    pictures, found = inputs.images(4), list[Detections]()
+    with inspection.promise(
+        "InstanceSegmenter: segment_instances gives each image one mask for each box, of the image's own size",
+        fix="Resize each mask to the image's height and width, and make RunLengths with vlmbench.run_lengths.compressed.",
+    ):
+        with torch.inference_mode():
+            found = list(segmenter.segment_instances(pictures, list(LABELS)))
+        inspection.require(len(found) == len(pictures), f"{len(pictures)} images give {counted(len(found), 'answer')}")
+        for each, picture in zip(found, pictures, strict=True):
+            masks = [] if each.masks is None else list(each.masks)
+            count = len(each.scores)
+            inspection.require(
+                len(masks) == count and tuple(each.boxes.shape) == (count, 4) and tuple(each.labels.shape) == (count,),
+                f"{counted(count, 'score')}, {counted(len(masks), 'mask')}, boxes {tuple(each.boxes.shape)}, labels "
+                f"{tuple(each.labels.shape)}",
+            )
+            sizes = {(mask.width, mask.height) for mask in masks}
+            inspection.require(sizes <= {picture.size}, f"masks of {sizes} for an image of {picture.size}")
+            check(masks)
+    if not found:
+        return
+    with inspection.promise(
+        "InstanceSegmenter: an image has the same scores and masks alone, and in a batch",
+        fix="Resize each image by its own size, mask padding, and switch dropout off.",
+    ):
+        for picture, together in zip(pictures, found, strict=True):
+            with torch.inference_mode():
+                (alone,) = segmenter.segment_instances([picture], list(LABELS))
+            difference = apart(_sorted(together), _sorted(alone))
+            inspection.require(difference <= 100 * rounding, f"scores or boxes differ by up to {difference:.3g}")
+            # A pixel may lie on the threshold of a mask.
+            sizes_of = [torch.tensor(sorted(areas(each.masks or ()).tolist())) for each in (together, alone)]
+            moved = float((sizes_of[0] - sizes_of[1]).abs().max()) if len(sizes_of[0]) else 0.0
+            inspection.require(moved <= 1 + 0.01 * picture.width * picture.height, f"masks differ by {moved:g} pixels")
 
 
 def _detect(detector: Detector, pictures: list[PIL.Image.Image]) -> list[Detections]:

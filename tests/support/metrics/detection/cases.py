@@ -11,8 +11,9 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation
+from vlmbench.metrics.detection.boxes import BoxPredictions, BoxTruth, Federation, mask_array
 from vlmbench.metrics.detection.engines import coco_dataset, coco_results
+from vlmbench.run_lengths import RunLengths, compressed
 
 
 def random_case(
@@ -57,13 +58,13 @@ def crowded_case(seed: int) -> tuple[BoxTruth, BoxPredictions]:
 
 
 def pycocotools_stats(truth: BoxTruth, found: BoxPredictions) -> list[float]:
-    """The twelve numbers, -1 where there is no object."""
+    """The twelve numbers, -1 where there is no object; those of masks if there are masks."""
     with contextlib.redirect_stdout(io.StringIO()):
         ground = COCO()
         ground.dataset = coco_dataset(truth)
         ground.createIndex()
         results = ground.loadRes(coco_results(found))
-        run = COCOeval(ground, results, "bbox")
+        run = COCOeval(ground, results, "bbox" if truth.masks is None else "segm")
         run.evaluate()
         run.accumulate()
         run.summarize()
@@ -94,3 +95,49 @@ def lvis_dataset(truth: BoxTruth, federation: Federation, frequencies: list[str]
     for category, frequency in zip(content["categories"], frequencies, strict=True):
         category["frequency"] = frequency
     return content
+
+
+SIDE = 320
+"""Height and width of the pictures to which the masks of a case belong."""
+
+
+def with_masks(truth: BoxTruth, found: BoxPredictions, seed: int) -> tuple[BoxTruth, BoxPredictions]:
+    """The same case with a mask for each box: an ellipse in it, with holes; some masks are empty."""
+    random = np.random.default_rng(seed)
+    return (
+        replace(truth, masks=mask_array(_ellipses(truth.xywh, random))),
+        replace(found, masks=mask_array(_ellipses(found.xywh, random))),
+    )
+
+
+def with_rectangles(truth: BoxTruth, found: BoxPredictions) -> tuple[BoxTruth, BoxPredictions]:
+    """A case whose boxes have whole numbers, and whose masks are those boxes: overlaps and areas are equal."""
+
+    def whole(boxes: BoxTruth | BoxPredictions) -> np.ndarray[Any, np.dtype[np.float64]]:
+        corners = np.concatenate([boxes.xywh[:, :2], boxes.xywh[:, :2] + boxes.xywh[:, 2:]], axis=1)
+        corners = np.clip(np.rint(corners), 0, SIDE)
+        return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+
+    def masks(xywh: np.ndarray[Any, np.dtype[np.float64]]) -> list[RunLengths]:
+        drawn = np.zeros((len(xywh), SIDE, SIDE), dtype=bool)
+        for mask, (left, top, width, height) in zip(drawn, xywh.astype(int).tolist(), strict=True):
+            mask[top : top + height, left : left + width] = True
+        return compressed(drawn)
+
+    true, own = whole(truth), whole(found)
+    return (
+        replace(truth, xywh=true, masks=mask_array(masks(true))),
+        replace(found, xywh=own, masks=mask_array(masks(own))),
+    )
+
+
+def _ellipses(xywh: np.ndarray[Any, np.dtype[np.float64]], random: np.random.Generator) -> list[RunLengths]:
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    made = []
+    for left, top, width, height in xywh.tolist():
+        away = ((columns - left - width / 2) * 2 / max(width, 1)) ** 2 + (
+            (rows - top - height / 2) * 2 / max(height, 1)
+        ) ** 2
+        mask = (away < 1) & (random.random((SIDE, SIDE)) < 0.97)
+        made.append(compressed(mask[None])[0])
+    return made

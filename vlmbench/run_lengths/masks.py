@@ -1,7 +1,6 @@
-"""Masks of single objects as COCO's compressed run lengths: made, read, measured and compared.
+"""Makes, reads, measures and compares masks of single objects. The arithmetic is that of pycocotools.
 
-Datasets state them, models answer with them, and the metrics of detection compare them. The arithmetic is that of
-pycocotools.
+All rooms that know masks of objects use it, through :mod:`vlmbench.run_lengths`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-_LONGEST = 7
-"""The most characters of a length in compressed counts: 35 bits, while pycocotools keeps 32."""
+from vlmbench.run_lengths.counts import totals
+
 _FEWEST = 6
 """The fewest numbers of a polygon: three corners."""
 _FARTHEST = 10
@@ -96,7 +95,7 @@ def check(masks: Sequence[RunLengths]) -> None:
     """
     for start in range(0, len(masks), _CHECKED_AT_ONCE):
         some = masks[start : start + _CHECKED_AT_ONCE]
-        for mask, total in zip(some, _totals([mask.counts for mask in some]).tolist(), strict=True):
+        for mask, total in zip(some, totals([mask.counts for mask in some]).tolist(), strict=True):
             if total != mask.height * mask.width:
                 raise ValueError(_other_size(total, mask.height, mask.width))
 
@@ -156,7 +155,7 @@ def _of_counts(outline: dict[str, Any], height: int, width: int) -> RunLengths:
         text = counts.decode("latin-1") if isinstance(counts, bytes) else counts
         if not isinstance(text, str):
             raise ValueError(f"its counts are {_short(counts)}, which are not compressed run lengths")
-        total = int(_totals([text])[0])
+        total = int(totals([text])[0])
         if total == height * width:
             return RunLengths(height, width, text)
     raise ValueError(_other_size(total, height, width))
@@ -164,46 +163,6 @@ def _of_counts(outline: dict[str, Any], height: int, width: int) -> RunLengths:
 
 def _other_size(total: int, height: int, width: int) -> str:
     return f"its counts cover {total:,} pixels, but {width} x {height} pixels are {height * width:,}"
-
-
-def _totals(texts: Sequence[str]) -> NDArray[np.int64]:
-    """(N,) the number of pixels that compressed counts cover.
-
-    A length is written in five bits a character, the lowest first, with a sign. From the fourth on, it is the
-    difference from the length before the last (``rleToString`` of pycocotools' maskApi.c).
-
-    Raises:
-        ValueError: a text holds another character, ends within a length, or has a negative length.
-    """
-    each = np.array([len(text) for text in texts], dtype=np.int64)
-    written = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8).astype(np.int64) - 48
-    if len(written) != each.sum() or (len(written) and not 0 <= written.min() <= written.max() < 64):
-        raise ValueError("its counts are not compressed run lengths")
-    finished = (written & 32) == 0
-    if not finished[np.cumsum(each)[each > 0] - 1].all():
-        raise ValueError("its counts end within a number")
-    ends = np.flatnonzero(finished)
-    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
-    place = np.arange(len(written)) - np.repeat(starts, np.diff(starts, append=len(written)))
-    if place.max(initial=0) >= _LONGEST:
-        raise ValueError("its counts have a number that is too large")
-    if not len(ends):
-        return np.zeros(len(texts), dtype=np.int64)
-    values = np.add.reduceat((written & 31) << (5 * place), starts)
-    values -= ((written[ends] & 16) > 0).astype(np.int64) << (5 * (place[ends] + 1))
-    owner = np.repeat(np.arange(len(texts)), each)[ends]
-    first = np.cumsum(np.bincount(owner, minlength=len(texts))) - np.bincount(owner, minlength=len(texts))
-    first = first[owner]
-    number = np.arange(len(ends)) - first
-    lengths = np.where(number == 0, values, 0)
-    for own in (number % 2 == 1, (number % 2 == 0) & (number > 0)):  # lengths 1, 3, 5, … add up, and so do 2, 4, 6, …
-        sums = np.cumsum(np.where(own, values, 0))
-        lengths += np.where(own, sums - sums[first], 0)
-    if lengths.min() < 0:
-        raise ValueError("its counts have a negative length")
-    totals = np.zeros(len(texts), dtype=np.int64)
-    np.add.at(totals, owner, lengths)
-    return totals
 
 
 def _short(value: Any) -> str:
