@@ -21,6 +21,7 @@ from vlmbench.remarks.base import Remark
 PARTS: tuple[tuple[str, str, type[Any]], ...] = (
     ("The record", "", records.Record),
     ("Model", "model", records.ModelInfo),
+    ("Given answers", "model.answers", records.GivenFile),
     ("Task", "task", records.TaskInfo),
     ("Dataset", "task.dataset", records.DatasetInfo),
     ("Metric", "metrics.NAME", records.MetricValue),

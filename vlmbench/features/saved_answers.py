@@ -59,12 +59,31 @@ class SavedAnswers:
             with suppress(OSError):
                 _remove(temporary)
             if isinstance(error, OSError):
-                raise OutputError(
-                    f"the answers cannot be written to {str(place)!r}: {error.strerror or error}",
-                    hint="Choose another folder with --save-answers.",
-                ) from error
+                raise _cannot_write(place, error) from error
             raise
         self.written.append(place)
+
+
+def check_answers_folder(folder: Path) -> None:
+    """Check that answers can be written to a folder, before any work starts.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    probe = folder / f".probe.{socket.gethostname()}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"vlmbench")
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(place: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"the answers cannot be written to {str(place)!r}: {error.strerror or error}",
+        hint="Choose another folder with --save-answers.",
+    )
 
 
 def _remove(path: Path) -> None:

@@ -15,6 +15,7 @@ from vlmbench.asked import knows_remarks
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import READING_RULES
 from vlmbench.errors import PluginError
+from vlmbench.features.saved_answers import check_answers_folder
 from vlmbench.paths import safe_name
 from vlmbench.records import Record
 from vlmbench.remarks.codes import is_strict
@@ -42,9 +43,12 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
     Raises:
         UsageError: the device or the precision cannot be used.
         StoreError: results cannot be written.
+        OutputError: answers cannot be saved.
     """
     store: RecordStore = ResultStore(request.results) if request.results is not None else NoStore()
     store.check_writable()
+    if request.save_answers is not None:
+        check_answers_folder(request.save_answers)
     executor = find_executor(request.executor)
     state = ProcessState(request.settings, listener, plan.tasks, plan.objects)
     for name, remark in plan.remarks:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from retrieval_ranks import literal_ranks
 from said import remarked
 from toy_adapter import toy
 
@@ -30,15 +31,6 @@ from vlmbench.testing.toy_models import ToyModel
 
 def unit(rows: int, seed: int, dim: int = 8) -> torch.Tensor:
     return F.normalize(torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)), dim=-1)
-
-
-def literal_ranks(scores: np.ndarray, true: Sequence[Sequence[int]]) -> list[int]:
-    """Sort each row, false before true among equals, and look where the first true one is."""
-    found = []
-    for row, own in zip(scores, true, strict=True):
-        order = sorted(range(len(row)), key=lambda candidate: (-row[candidate], candidate in own))
-        found.append(1 + min(order.index(candidate) for candidate in own))
-    return found
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 6), min_size=1, max_size=30))

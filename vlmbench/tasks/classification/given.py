@@ -185,7 +185,7 @@ def read_answers(given: GivenAnswers, class_names: Sequence[str]) -> ClassAnswer
         if confidence is not None and not ((confidence >= 0) & (confidence <= 1)).all():
             row = int(np.flatnonzero((confidence < 0) | (confidence > 1))[0])
             raise ModelError(f"{given.path}: row {row + 1:,}: a confidence is from 0 to 1, not {confidence[row]:g}")
-        _same_rows(given.path, len(samples), best=len(best), confidence=None if sure is None else len(confidence or ()))
+        _same_rows(given.path, len(samples), best=len(best), confidence=None if confidence is None else len(confidence))
         return ClassAnswers(samples, None, best, confidence)
     raise ModelError(
         f"{given.path}: it has no column for each of the {counted(len(class_names), 'class', 'classes')}, no "
@@ -228,7 +228,7 @@ def _same_rows(path: Path, names: int, **others: int | None) -> None:
 
 
 def _class_columns(table: GivenTable, class_names: Sequence[str]) -> list[str]:
-    """The columns of the C classes in label order: by name, or by index; empty if there are none.
+    """The columns of the C classes in label order: by name, or by index. Empty if no class has a column.
 
     Raises:
         ModelError: some classes have a column and others have none.

@@ -150,8 +150,7 @@ def _check_numbers(written: set[int], facts: BoxFacts, classes: int, path: Path)
 
 
 def _span(ids: set[int]) -> str:
-    gaps = max(ids) - min(ids) + 1 - len(ids)
-    return f"{min(ids)} to {max(ids)}" + (f" without {gaps:,} numbers in between" if gaps else "")
+    return f"{counted(len(ids), 'number')} from {min(ids)} to {max(ids)}"
 
 
 def _matched(ids: Sequence[Id], place_of: Mapping[Id, int], what: str, examples: str, path: Path) -> Matched:

@@ -77,7 +77,7 @@ class Matrices:
             used[caption] += 1
         if lost:
             raise ModelError(
-                f"{self.where}: {counted(len(lost), 'caption')} of {counted(len(captions), 'caption')} of the data "
+                f"{self.where}: {len(lost):,} of {counted(len(captions), 'caption')} of the data "
                 f"{'has' if len(lost) == 1 else 'have'} no scores: {listing(map(repr, lost[:3]))}",
                 hint="Write the captions as they are in the data, each as a whole.",
             )

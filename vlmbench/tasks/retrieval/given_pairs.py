@@ -99,7 +99,7 @@ def read_pairs(table: GivenTable, caption: str | None, dataset: ImageDataset, fl
     """Scores of pairs, one row a pair. With ranks, each row also says which of the two is ranked for the other.
 
     Args:
-        caption: the column of captions; None if there is none.
+        caption: the column of captions; None if it has no such column.
         flat: all captions of the data that count.
 
     Raises:
