@@ -386,7 +386,8 @@ class Instances(ToyDetector):
     flaw = ""
 
     def segment_instances(self, images: Sequence[PIL.Image.Image], labels: Sequence[str]) -> list[Detections]:
-        return [self._filled(image, len(images), found) for image, found in zip(images, super().detect(images, labels))]
+        boxes = super().detect(images, labels)
+        return [self._filled(image, len(images), found) for image, found in zip(images, boxes, strict=True)]
 
     def _filled(self, image: PIL.Image.Image, images: int, found: Detections) -> Detections:
         masks = np.zeros((len(found.scores), image.height + (self.flaw == "size"), image.width), dtype=bool)

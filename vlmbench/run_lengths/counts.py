@@ -1,4 +1,4 @@
-"""Reads compressed counts, to check them before pycocotools does: it would read beyond its memory. :mod:`.masks` uses it."""
+"""Checks compressed counts before pycocotools reads them. It would read beyond its memory. :mod:`.masks` uses it."""
 
 from __future__ import annotations
 

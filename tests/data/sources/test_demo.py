@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import MaskDataset, SourceContext, content_sha256
+from vlmbench.data.base import Box, MaskDataset, SourceContext, content_sha256
+from vlmbench.data.boxes import BoxDataset, facts_of
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.data.open import open_dataset
 from vlmbench.demo.sets import DEMO_SETS
 from vlmbench.errors import LabelError, UnknownNameError
+from vlmbench.run_lengths import outlined
 
 
 def test_a_set_is_read_as_it_is_made() -> None:
@@ -35,6 +37,20 @@ def test_tasks_about_the_same_scenes_share_them() -> None:
     spec = SourceSpec(kind="demo", location="objects")
     first, second = (open_dataset([spec], SourceContext(target=target)) for target in ("captions", "boxes"))
     assert first.read(3) is second.read(3)
+
+
+def test_the_outline_of_an_object_is_its_visible_part() -> None:
+    made = DEMO_SETS["objects"]()
+    dataset = open_dataset([SourceSpec(kind="demo", location="objects")], SourceContext(target="boxes"))
+    assert isinstance(dataset, BoxDataset) and dataset.facts.outlines is not None
+    outlines, target = dataset.facts.outlines(3), dataset.samples[3].target
+    assert isinstance(target, tuple) and len(outlines) == len(target) == len(made.samples[3].objects)
+    for outline, box, item in zip(outlines, target, made.samples[3].objects, strict=True):
+        mask = outlined(outline, *item.mask.shape)
+        assert np.array_equal(mask.pixels(), item.mask)
+        assert isinstance(box, Box) and mask.box() == box.xywh and box.area == item.mask.sum()
+    assert dataset.facts == facts_of(dataset, 10)
+    assert dataset.facts.image_ids[:2] == (1, 2) and dataset.facts.category_ids == tuple(range(1, 11))
 
 
 def test_a_misspelt_set_is_corrected() -> None:

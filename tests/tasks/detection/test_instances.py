@@ -273,10 +273,25 @@ def test_outlines_that_cannot_be_scored_are_refused_before_the_model_is_asked(
     assert message in failure(request(outlined, tmp_path))
 
 
+@pytest.mark.filterwarnings("ignore::vlmbench.errors.VlmbenchWarning")
+def test_data_without_outlines_and_sizes_of_stored_files(outlined: Path, tmp_path: Path) -> None:
+    def turned(content: dict[str, Any]) -> None:
+        for image in content["images"]:
+            image |= {"width": 32, "height": 40}
+
+    change(outlined, turned)
+    assert "the size of a mask is not known" in failure(request(outlined, tmp_path))
+    for label in ("images", "labels"):
+        (tmp_path / "yolo" / label).mkdir(parents=True)
+    PIL.Image.new("RGB", (40, 32)).save(tmp_path / "yolo/images/a.png")
+    (tmp_path / "yolo/labels/a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "yolo/classes.txt").write_text("red\nblue\n")
+    message = failure(request(tmp_path / "yolo", tmp_path))
+    assert "has boxes, but no masks of its objects, which" in message and "mask_ap50" in message
+
+
 def test_what_a_card_cannot_ask(outlined: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match="mask_ap compares the masks that a model finds, but regions is 'ground-truth'"
-    ):
+    with pytest.raises(UsageError, match="compares the masks that a model finds, but regions is 'ground-truth'"):
         make_plan(request(outlined, tmp_path, protocol={}))
     with pytest.raises(UnknownNameError, match="unknown metric 'mask_app'"):
         make_plan(request(outlined, tmp_path, metrics=["mask_app"], main_metric="mask_app"))

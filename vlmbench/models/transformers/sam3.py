@@ -212,7 +212,7 @@ def _as_output(features: Tensor) -> Any:
     """Features in the form in which the network takes them: the library's output of its text tower."""
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-    return BaseModelOutputWithPooling(pooler_output=features)  # type: ignore[arg-type]
+    return BaseModelOutputWithPooling(pooler_output=features)
 
 
 def _repeated(levels: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:

@@ -143,10 +143,8 @@ def _checked_masks(masks: Sequence[RunLengths] | None, count: int, size: tuple[i
         raise ModelError(f"the model returned {counted(count, 'box', 'boxes')} and {len(masks or ())} masks")
     for mask in masks:
         if (mask.width, mask.height) != size:
-            raise ModelError(
-                f"the model returned a mask of {mask.width} x {mask.height} pixels for an image of {size[0]} x "
-                f"{size[1]}"
-            )
+            of = f"a mask of {mask.width} x {mask.height} pixels for an image of {size[0]} x {size[1]}"
+            raise ModelError(f"the model returned {of}")
     try:
         check(masks)
     except ValueError as error:

@@ -18,7 +18,7 @@ from vlmbench.tasks.detection.answers import Answer
 from vlmbench.visuals.boxes import MOST_PREDICTIONS, BoxSet, draw_boxes
 
 
-def picture(
+def draw_answer(
     image: PIL.Image.Image,
     answer: Answer,
     objects: Sequence[Box],

@@ -37,7 +37,7 @@ from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
-from vlmbench.tasks.detection.drawn import picture as drawn_picture
+from vlmbench.tasks.detection.drawn import draw_answer
 from vlmbench.tasks.detection.given import read_given, tell_of_left_out, with_masks
 from vlmbench.tasks.detection.groups import class_groups
 from vlmbench.tasks.detection.instances import Masks, masks_sha256, true_masks
@@ -256,7 +256,7 @@ class DetectionQuestion:
 
     def _picture(self, image: PIL.Image.Image, index: int, answer: Answer, title: str) -> bytes:
         masks = None if self.masks is None else self.masks[index]
-        return drawn_picture(image, answer, boxes_of(self.dataset, index), masks, self.prompts.class_names, title)
+        return draw_answer(image, answer, boxes_of(self.dataset, index), masks, self.prompts.class_names, title)
 
     def _pictures(self, engine: FeatureEngine) -> Generator[Picture[Regions], None, None]:
         return engine.pictures(self.dataset, self.indices, self._regions, self._annotated)

@@ -168,7 +168,7 @@ def _entries(table: pa.Table) -> Iterator[Mapping[str, Any]]:
         ):
             entry = {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}
             if masked:
-                entry["segmentation"] = {"size": row["mask_size"], "counts": row["masks"][place]}
+                entry["segmentation"] = _form(row, place)
             yield entry
 
 
@@ -200,6 +200,10 @@ _OF_REGIONS = ("region_labels", "region_ranks", "region_top")
 
 def _pairs(labels: Sequence[tuple[int, ...]], indices: Sequence[int]) -> frozenset[tuple[int, int]]:
     return frozenset((row, label) for row, index in enumerate(indices) for label in labels[index])
+
+
+def _form(row: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {"size": row["mask_size"], "counts": row["masks"][place]}
 
 
 def _masks(images: Sequence[Sequence[RunLengths]]) -> Masks:

@@ -85,7 +85,7 @@ def check_instances(inspection: Inspection, model: Model, segmenter: InstanceSeg
     pictures, found = inputs.images(4), list[Detections]()
     with inspection.promise(
         "InstanceSegmenter: segment_instances gives each image one mask for each box, of the image's own size",
-        fix="Resize each mask to the image's height and width, and make RunLengths with vlmbench.run_lengths.compressed.",
+        fix="Resize each mask to the image's height and width, and compress it with vlmbench.run_lengths.compressed.",
     ):
         with torch.inference_mode():
             found = list(segmenter.segment_instances(pictures, list(LABELS)))
