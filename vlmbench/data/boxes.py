@@ -24,13 +24,12 @@ class BoxFacts:
         sizes: the width and height of each sample, as the data states them; None if it does not state them.
         size_of: a function that looks up the stated size of one sample, for data whose sizes may be wrong. These sizes
             decide whether a picture is turned, but a picture of another size is not refused.
-        outlines: a function that gives the outline of each box of a sample, in the order of its boxes and in the form
-            of COCO's ``segmentation``; an outline is None if the data lacks it. The function itself is None if no box
-            has an outline.
-
         image_ids_stated: whether the data states the ids of its images. If not, they are only places, and a results
             file must name the images.
         category_ids_stated: whether the data states the ids of its classes. If not, they are only places.
+        outlines: a function that gives the outline of each box of a sample, in the order of its boxes and in the form
+            of COCO's ``segmentation``; an outline is None if the data lacks it. The function itself is None if no box
+            has an outline.
     """
 
     image_ids: tuple[int, ...]
@@ -40,9 +39,9 @@ class BoxFacts:
     partial: tuple[tuple[int, ...], ...] | None = None
     sizes: tuple[tuple[int, int] | None, ...] | None = None
     size_of: Callable[[int], tuple[int, int] | None] | None = None
-    outlines: Callable[[int], tuple[object, ...]] | None = field(default=None, repr=False, compare=False)
     image_ids_stated: bool = field(default=True, repr=False)
     category_ids_stated: bool = field(default=True, repr=False)
+    outlines: Callable[[int], tuple[object, ...]] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

@@ -327,3 +327,40 @@ def test_groups_of_classes(outlined: Path, tmp_path: Path) -> None:
     for name in metrics:
         again = PAIRING.measured(result.record, table, name)
         assert again is not None and again.value == pytest.approx(result.record.metrics[name].value, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::vlmbench.errors.VlmbenchWarning")
+def test_saved_masks_give_the_same_numbers(outlined: Path, tmp_path: Path) -> None:
+    asked = replace(request(outlined, tmp_path, "outliner:9"), save_answers=tmp_path / "answers")
+    run = only(asked)
+    entries = json.loads((tmp_path / "answers" / "colours.json").read_text())
+    assert all({"bbox", "segmentation"} <= entry.keys() for entry in entries)
+    again = only(replace(asked, models=(f"predictions:{tmp_path / 'answers'}",), save_answers=None))
+    assert run.record is not None and again.record is not None and run.path is not None and again.path is not None
+    assert again.record.metrics == run.record.metrics and again.record.per_class == run.record.per_class
+    one, other = (
+        pq.read_table(result.path.with_suffix(".parquet")).replace_schema_metadata(None)
+        for result in (run, again)
+        if result.path is not None
+    )
+    assert one.equals(other)
+
+
+@pytest.mark.filterwarnings("ignore::vlmbench.errors.VlmbenchWarning")
+def test_masks_of_results_files_that_cannot_be_used(outlined: Path, tmp_path: Path) -> None:
+    asked = replace(request(outlined, tmp_path, "outliner:9"), save_answers=tmp_path / "answers")
+    only(asked)
+    path = tmp_path / "answers" / "colours.json"
+    entries = json.loads(path.read_text())
+    given = replace(asked, models=(f"predictions:{tmp_path / 'answers'}",), save_answers=None)
+    for segmentation, message in (
+        (None, "entry 0 (1.png) has a box, but no 'segmentation'"),
+        ({"size": [31, 40], "counts": entries[0]["segmentation"]["counts"]}, "its size is [31, 40]"),
+        ({"size": [32, 40], "counts": "9"}, "the 'segmentation' of entry 0"),
+    ):
+        path.write_text(json.dumps([{**entries[0], "segmentation": segmentation}, *entries[1:]]))
+        assert message in failure(given)
+    path.rename(path.with_name("colours.segm.json"))
+    path.with_name("colours.segm.json").write_text(json.dumps(entries))
+    path.with_name("colours.bbox.json").write_text(json.dumps([{**entry, "segmentation": None} for entry in entries]))
+    assert only(given).status == "done", "mmdetection's file of masks answers, and not the one of boxes"

@@ -179,9 +179,9 @@ def _facts(found: FoundBoxes, images: Sequence[AnnotatedImage], label_of: dict[i
         absent=tuple(chosen(image.absent) for image in images) if federated else None,
         partial=tuple(chosen(image.partial) for image in images) if federated else None,
         sizes=tuple(image.size for image in images),
-        outlines=Outlines(found.path, image_ids, label_of) if found.coco else None,
         image_ids_stated=found.is_one_file,
         category_ids_stated=found.is_one_file or found.form == "cxcywh",  # YOLO's label files number the classes
+        outlines=Outlines(found.path, image_ids, label_of) if found.coco else None,
     )
 
 

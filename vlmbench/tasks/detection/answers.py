@@ -130,7 +130,7 @@ def answer_ranked(
         xywh: (N, 4) left, top, width, height.
         scores: (N,) finite. Detections with equal scores keep their order.
         labels: (N,) int64.
-        masks: N masks; None if masks are not asked for.
+        masks: the mask of each detection; None if masks do not matter.
     """
     order = scores.sort(descending=True, stable=True).indices
     order = order[scores[order] >= protocol.score_threshold][: protocol.max_detections]

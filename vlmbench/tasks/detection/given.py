@@ -29,7 +29,9 @@ from vlmbench.remarks.codes import (
     REPEATED_DETECTIONS,
     UNANSWERED_IMAGES,
 )
+from vlmbench.run_lengths import RunLengths, outlined
 from vlmbench.tasks.detection.answers import Answer, answer_ranked
+from vlmbench.tasks.detection.instances import Masks
 from vlmbench.tasks.detection.protocol import DetectionProtocol
 from vlmbench.tasks.detection.results import boxes_of
 from vlmbench.tasks.detection.results_file import RegionAnswers, ResultsFile, read_results
@@ -68,6 +70,7 @@ class GivenDetections:
         segmentations: (D,) the mask of each detection as the file writes it; None if the file has no masks.
         regions: for each sample, (R,) true classes and ranks of the data's own boxes, and (R, K) the first classes;
             None if the file has none.
+        masks: the mask of each row that belongs to a sample; None if the question is not about masks.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class GivenDetections:
     labels: NDArray[np.int64]
     segmentations: Sequence[Any] | None = None
     regions: Mapping[int, tuple[Sequence[int], Sequence[int], Sequence[Sequence[int]]]] | None = None
+    masks: Mapping[int, RunLengths] | None = None
 
     def answer(self, index: int, protocol: DetectionProtocol) -> Answer:
         """The detections of a sample that the protocol keeps, the highest scores first.
@@ -89,6 +93,7 @@ class GivenDetections:
             torch.from_numpy(self.scores[rows]),
             torch.from_numpy(self.labels[rows]),
             protocol,
+            None if self.masks is None else [self.masks[row] for row in rows.tolist()],
         )
         if self.regions is None or protocol.regions != "ground-truth":
             return found
@@ -156,6 +161,38 @@ def read_given(
     if file.regions is not None:
         given = replace(given, regions=_regions(file.regions, dataset, facts, len(class_names), path))
     return given
+
+
+def with_masks(given: GivenDetections, dataset: ImageDataset, facts: BoxFacts, truth: Masks) -> GivenDetections:
+    """The same detections with their masks, for questions about masks.
+
+    Args:
+        truth: the true masks of each sample.
+
+    Raises:
+        ModelError: a detection has no mask, or its mask is not one of its image.
+    """
+    masks = {}
+    for index, rows in given.rows.items():
+        own = truth.get(index, ())
+        stated = facts.sizes[index] if facts.sizes is not None else None
+        size = (own[0].height, own[0].width) if own else stated[::-1] if stated is not None else None
+        for row in rows.tolist():
+            outline = given.segmentations[row] if given.segmentations is not None else None
+            if outline is None:
+                raise ModelError(
+                    f"{given.path}: entry {row} ({dataset.samples[index].id}) has a box, but no 'segmentation', which "
+                    "the metrics of masks need",
+                    hint="Write the mask of each detection in COCO's run-length code.",
+                )
+            try:
+                masks[row] = outlined(outline, *(size or outline["size"]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ModelError(
+                    f"{given.path}: the 'segmentation' of entry {row} ({dataset.samples[index].id}) cannot be used: "
+                    f"{error}"
+                ) from error
+    return replace(given, masks=masks)
 
 
 def tell_of_left_out(given: GivenDetections, protocol: DetectionProtocol) -> None:

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 
 import PIL.Image
 
@@ -37,7 +37,7 @@ from vlmbench.models.base import Model
 from vlmbench.prompts import PromptSet, prompt_set
 from vlmbench.tasks.base import Datasets, Outcome, TaskOptions, nothing_scored, settle_protocol
 from vlmbench.tasks.detection.answers import Answer, answer_native, answer_regions
-from vlmbench.tasks.detection.given import read_given, tell_of_left_out
+from vlmbench.tasks.detection.given import read_given, tell_of_left_out, with_masks
 from vlmbench.tasks.detection.groups import class_groups
 from vlmbench.tasks.detection.instances import Masks, masks_sha256, true_masks
 from vlmbench.tasks.detection.measures import check_metrics, measure
@@ -64,7 +64,7 @@ from vlmbench.tasks.detection.regions import (
     true_regions,
 )
 from vlmbench.tasks.detection.results import Answered, boxes_of, save_results
-from vlmbench.tasks.detection.results_file import RESULTS
+from vlmbench.tasks.detection.results_file import RESULTS, RESULTS_OF_MASKS
 from vlmbench.tasks.detection.told import (
     check_a_choice,
     check_objects,
@@ -106,7 +106,11 @@ class DetectionQuestion:
     search: str | None = None
     masks: Masks | None = None
     visuals: int = 0
-    answer_suffixes: ClassVar[Sequence[str]] = RESULTS
+
+    @property
+    def answer_suffixes(self) -> Sequence[str]:
+        """The endings of the files that answer it."""
+        return RESULTS if self.masks is None else RESULTS_OF_MASKS
 
     @property
     def prompts_sha256(self) -> str:
@@ -196,6 +200,8 @@ class DetectionQuestion:
             self.prompts.class_names,
             engine.model.card.options.get("category_ids"),
         )
+        if self.masks is not None:
+            found = with_masks(found, self.dataset, self.facts, self.masks)
         tell_of_left_out(found, self.how)
         contents = given_contents(engine, self.dataset, self.indices, given)
         return self._outcome(engine, {index: found.answer(index, self.how) for index in contents}, contents)

@@ -6,7 +6,7 @@ The detection plugin and its metrics use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,28 +151,25 @@ def boxes_of(dataset: ImageDataset, index: int) -> tuple[Box, ...]:
     return tuple(box for box in target if isinstance(box, Box)) if isinstance(target, tuple) else ()
 
 
-def coco_results(table: pa.Table, *, both: bool = False) -> list[Mapping[str, Any]]:
+def coco_results(table: pa.Table) -> list[Mapping[str, Any]]:
     """The detections of a record's Parquet file, in the form of a COCO results file.
 
     Detections with a mask have no box: pycocotools' ``loadRes`` would take the box's area for that of the mask.
-
-    Args:
-        both: whether detections with a mask have their box too.
     """
     masked = "masks" in table.column_names
-    return [
-        {
-            "image_id": row["image_id"],
-            "category_id": category,
-            **({"bbox": box} if both or not masked else {}),
-            **({"segmentation": _form(row, place)} if masked else {}),
-            "score": score,
-        }
-        for row in table.select([*_RESULTS, *(_OF_MASKS if masked else ())]).to_pylist()
+    return [{name: value for name, value in entry.items() if not masked or name != "bbox"} for entry in _entries(table)]
+
+
+def _entries(table: pa.Table) -> Iterator[Mapping[str, Any]]:
+    masked = "masks" in table.column_names
+    for row in table.select([*_RESULTS, *(("masks", "mask_size") if masked else ())]).to_pylist():
         for place, (box, score, category) in enumerate(
             zip(row["boxes"], row["scores"], row["category_ids"], strict=True)
-        )
-    ]
+        ):
+            entry = {"image_id": row["image_id"], "category_id": category, "bbox": box, "score": score}
+            if masked:
+                entry["segmentation"] = _form(row, place)
+            yield entry
 
 
 def save_results(saving: SavedAnswers, table: pa.Table, facts: BoxFacts, class_names: Sequence[str]) -> None:
@@ -192,13 +189,12 @@ def save_results(saving: SavedAnswers, table: pa.Table, facts: BoxFacts, class_n
             pq.write_table(table.select([*_RESULTS, *_OF_REGIONS]), path)
         return
     with saving.new(".json") as path, path.open("w", encoding="utf-8") as file:
-        for number, entry in enumerate(coco_results(table, both=True)):
+        for number, entry in enumerate(_entries(table)):
             file.write(f"{',' if number else '['}\n{json.dumps(entry)}")
         file.write("\n]\n" if any(table["scores"].to_pylist()) else "[]\n")
 
 
 _RESULTS = ("image_id", "boxes", "scores", "category_ids")
-_OF_MASKS = ("masks", "mask_size")
 _OF_REGIONS = ("region_labels", "region_ranks", "region_top")
 
 

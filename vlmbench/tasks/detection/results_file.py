@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vlmbench.data.formats.run_lengths import run_lengths
 from vlmbench.errors import ModelError
 from vlmbench.files import MOST_DATA_BYTES, read_bytes
+from vlmbench.run_lengths import outlined
 from vlmbench.wording import listed
 
 SUFFIXES = (".json", ".bbox.json", ".json.gz", ".parquet")
@@ -31,6 +31,8 @@ PICKLES = (".pkl", ".pickle", ".pth", ".pt")
 """The endings of files that are refused, because to open them may run code. The message says what to write instead."""
 RESULTS = (*SUFFIXES, *OUTLINES, *PICKLES)
 """The endings of all files that are looked for. ``--save-answers`` writes the first."""
+RESULTS_OF_MASKS = tuple(suffix for suffix in RESULTS if suffix != ".bbox.json")
+"""The endings for questions about masks."""
 _PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
 _WRITE_JSON = (
     "Write COCO's results as JSON: detectron2's evaluator writes coco_instances_results.json into its output folder; "
@@ -180,8 +182,9 @@ def _box_of_mask(path: Path, row: int, entry: Mapping[str, Any]) -> list[float]:
     if mask is None:
         raise _odd(path, row, entry, "has no 'bbox'")
     try:
-        return list(run_lengths(mask).xywh)
-    except ValueError as error:
+        height, width = mask["size"]
+        return list(outlined({"size": [height, width], "counts": mask["counts"]}, height, width).box())
+    except (KeyError, TypeError, ValueError) as error:
         raise _odd(path, row, entry, f"has no 'bbox', and no mask in COCO's run-length code ({error})") from error
 
 
