@@ -2,7 +2,7 @@
 
 A spec is a local folder or a hub repository. :mod:`.layout` chooses the graphs, :mod:`.ports` reads from them what they
 take and give, and :mod:`.checks` tries them. Image transform and tokenizer are read from the files beside them. A graph
-is data: no library with operators of others is loaded, and no code of a repository runs.
+is data: no library with operators of others is loaded, and no code of a repository runs unless the user allows it.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def _read(path: Path, content: memoryview) -> GraphFile:
         max((version for domain, version in opsets if domain in ("", "ai.onnx")), default=0),
         external,
         0 if packed else sum(prod(tensor.shape) for tensor in tensors if _is_weight(tensor)),
-        any(tensor.type == _HALF for tensor in tensors),
+        any(tensor.type == _HALF for tensor in stored),
     )
 
 
