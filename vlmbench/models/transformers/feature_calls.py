@@ -36,7 +36,7 @@ def library_text_features(towers: Any, input_ids: Tensor, attention_mask: Tensor
 
 def stored_scale(towers: Any) -> float:
     """The exponential of ``logit_scale``."""
-    return float(towers.logit_scale.exp().item())
+    return float(towers.logit_scale.float().exp().item())
 
 
 def inverse_temperature(towers: Any) -> float:

@@ -29,7 +29,7 @@ def _causal_features(towers: Any, input_ids: Tensor, attention_mask: Tensor | No
 
 def _clamped_scale(towers: Any) -> float:
     """As ``Aimv2Model.forward`` clamps it: from 1 to the config's ``max_logit_scale``."""
-    return float(towers.logit_scale.clamp(0.0, towers.max_log_logit_scale).exp().item())
+    return float(towers.logit_scale.float().clamp(0.0, towers.max_log_logit_scale).exp().item())
 
 
 FAMILIES: Mapping[str, EncoderFamily] = {
