@@ -348,11 +348,6 @@ OWN_PRECISION = Code(
     "The user asked for a reduced precision, but the model is a graph that computes in the types of its file.",
     everywhere=True,
 )
-LOGIT_SCALE_ASSUMED = Code(
-    "logit-scale-assumed",
-    "The model's files do not state the factor of its logits. It changes probabilities, but no decision.",
-    everywhere=True,
-)
 LIBRARY = Code("library", "The library that loaded the model logged a warning.")
 
 # The machine.

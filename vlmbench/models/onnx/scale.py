@@ -15,7 +15,7 @@ from vlmbench.errors import ModelError
 from vlmbench.models.onnx.ports import LOGITS
 from vlmbench.models.onnx.session import Session
 from vlmbench.remarks.base import say
-from vlmbench.remarks.codes import LOGIT_SCALE_ASSUMED
+from vlmbench.remarks.codes import SCALE_ASSUMED
 
 SCALE, BIAS = "logit_scale", "logit_bias"
 """Model options."""
@@ -39,7 +39,7 @@ def logit_scale(options: Mapping[str, Any], measured: tuple[float, float] | None
     if measured is not None:
         return measured[0], float(options.get(BIAS, measured[1]))
     say(
-        LOGIT_SCALE_ASSUMED,
+        SCALE_ASSUMED,
         f"the graphs do not state the factor of the logits, so {USUAL:.0f} was assumed; the model option "
         f"{SCALE} sets it",
         brief=f"logit scale {USUAL:.0f} assumed",
