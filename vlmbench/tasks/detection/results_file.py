@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -112,7 +113,7 @@ def read_results(path: Path) -> ResultsFile:
         content = read_bytes(path)
         if path.name.endswith(".gz"):
             content = _unpacked(content)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if path.name.endswith(PICKLES) or content.startswith((_PICKLE, _ZIP)):
         raise ModelError(

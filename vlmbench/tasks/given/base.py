@@ -31,14 +31,14 @@ class GivenAnswers:
         path: the file, or the folder.
         missing: what happens to samples without an answer: the pair fails, or they are left out.
         scores: what scores of classes are; None: the card does not say.
-        logit_scale: the factor of logits before a softmax; None: the card does not say.
+        logit_scale: the factor of the scores before a softmax; None: the card does not say.
         images_absent: whether no image is on this machine.
         hashes: the content hashes of samples that are known.
     """
 
     path: Path
     missing: Literal["refuse", "left-out"] = "refuse"
-    scores: Literal["logits", "probabilities"] | None = None
+    scores: Literal["logits", "probabilities", "similarities"] | None = None
     logit_scale: float | None = None
     images_absent: bool = False
     hashes: ContentHashes = field(default_factory=ContentHashes)
