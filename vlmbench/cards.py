@@ -35,16 +35,15 @@ NO_ADAPTER = "none"
 """The adapter of a card that cannot be run and is listed for information."""
 
 
-Capability: TypeAlias = Literal["features", "vectors", "patches", "boxes", "masks", "pixels", "clips", "tuning"]
+Capability: TypeAlias = Literal["features", "vectors", "patches", "boxes", "masks", "pixels", "clips"]
 CAPABILITIES: Mapping[str, str] = {
-    "features": "one feature of an image and of a text in one space: classification, retrieval",
-    "vectors": "several vectors an image or text, compared one by one: classification, retrieval",
-    "patches": "a feature of each patch: segmentation, detection by regions",
+    "features": "one feature of an image and of a text in one space: classification, retrieval, detection of given boxes",
+    "vectors": "several vectors of an image or text, compared one by one: classification, retrieval",
+    "patches": "a feature of each patch: segmentation, and detection with region_readout: roi-align",
     "boxes": "boxes of its own: detection",
     "masks": "a mask for each of its boxes: mask AP",
     "pixels": "a score for each pixel: segmentation",
-    "clips": "frames of a video together",
-    "tuning": "gradients to its towers: transfer methods that learn prompts or weights",
+    "clips": "the frames of a clip together: classification of clips, rare actions",
 }
 """What a model can do, and which tasks need it."""
 

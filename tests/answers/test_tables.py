@@ -119,6 +119,10 @@ def test_identical_means_every_answer_and_score() -> None:
         with_column(table, "scores", table["scores"].take([1, 0, 2]))
     )
     assert not same(table.take([0, 1]))
+    unsure = table.drop_columns(["confidence"])
+    assert same_behaviour(align(unsure, unsure, PLUGIN), PLUGIN), "both lack it"
+    silent = unsure.drop_columns(["top"])
+    assert not same_behaviour(align(silent, silent, PLUGIN), PLUGIN)
 
 
 def kept(folder: Path, table: pa.Table) -> Record:

@@ -155,16 +155,21 @@ def identical(aligned: Aligned, answers: Iterable[str], others: Iterable[str] = 
 
     Args:
         aligned: the tables.
-        answers: columns that both must have, with equal values in every row.
+        answers: columns that both must have, with equal values in every row. Answers that were made elsewhere may lack
+            some of them, but not all; then both lack the same ones.
         others: columns that both may lack, or have with equal values in every row.
     """
     if aligned.only_baseline or aligned.only_candidate:
         return False
     names = set(aligned.baseline.column_names) & set(aligned.candidate.column_names)
-    wanted = set(answers)
-    return wanted <= names and all(
-        row_bytes(aligned.baseline, name) == row_bytes(aligned.candidate, name)
-        for name in sorted(wanted | (names & set(others)))
+    wanted = set(answers) & {*aligned.baseline.column_names, *aligned.candidate.column_names}
+    return (
+        bool(wanted)
+        and wanted <= names
+        and all(
+            row_bytes(aligned.baseline, name) == row_bytes(aligned.candidate, name)
+            for name in sorted(wanted | (names & set(others)))
+        )
     )
 
 

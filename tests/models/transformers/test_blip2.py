@@ -21,6 +21,7 @@ from vlmbench.testing import check_model
 transformers = pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
 from models.checkpoints import BERT_WORDS, TEXT, bert_tokenizer, open_folder, save  # noqa: E402  (after the skip)
+from support.abilities import check_cards_of  # noqa: E402
 
 QUERIES = 4
 TEXTS = ["a photo of a cat", "dog", "a dog of a photo of a cat of a dog", "a", "cat " * 60]
@@ -182,3 +183,7 @@ def test_a_module_in_memory_is_the_same_model(folder: Path, model: Model) -> Non
         assert torch.equal(encoder_of(made).encode_text_vectors(TEXTS), encoder_of(model).encode_text_vectors(TEXTS))
     with pytest.raises(UsageError, match="has no method encode_image"):
         as_model(network, lambda image: image, lambda texts: texts, name="mine")
+
+
+def test_cards_state_what_the_family_can_do(model):
+    check_cards_of("blip-2", "transformers", model)

@@ -26,6 +26,7 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 
 from models import dual_checkpoints as saved  # noqa: E402  (after the skip)
 from models.checkpoints import open_folder  # noqa: E402
+from support.abilities import check_cards_of  # noqa: E402
 
 TEXTS = ["a photo of a cat", "dog", "a dog of a photo of a cat of a dog", "cat " * 100]
 SIZES = [(50, 70), (30, 120), (64, 64), (100, 25)]
@@ -194,3 +195,10 @@ def test_a_network_in_memory_is_as_the_adapter_makes_it(name, tmp_path, pictures
         assert half.logit_scale == pytest.approx(loaded.logit_scale, rel=0.01)
         assert ((half.encode_image(pixels) * images).sum(dim=1) > 0.98).all()
         assert ((half.encode_text(TEXTS) * texts).sum(dim=1) > 0.98).all()
+
+
+def test_cards_state_what_the_family_can_do(family):
+    name, folder = family
+    if name not in ("vit and bert", "clip and roberta"):  # VisionTextDualEncoder has no card
+        model = open_folder(folder)
+        check_cards_of(model.network.config.model_type, "transformers", model)

@@ -31,6 +31,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     save,
     small_clip_tokenizer,
 )
+from support.abilities import check_cards_of  # noqa: E402
 
 from vlmbench.models.transformers.packed_text import packed_text_encoder  # noqa: E402
 
@@ -211,3 +212,10 @@ def test_top_k_is_for_detectors(family):
     _, _, folder = family
     with pytest.raises(ModelError, match="top_k is an option of detectors"):
         open_folder(folder, top_k=5)
+
+
+def test_cards_state_what_the_family_can_do(family):
+    name, _, folder = family
+    if name != "CLIPSegModel":  # bare towers, without the head of the cards
+        model = open_folder(folder)
+        check_cards_of(model.network.config.model_type, "transformers", model)

@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 
 from models.checkpoints import CLIP_TEXT, VISION, open_folder, save, small_clip_tokenizer  # noqa: E402  (after the skip)
 from models.tiny import assert_counts_tokens, prefix_difference  # noqa: E402
+from support.abilities import check_cards_of  # noqa: E402
 
 from vlmbench.models.transformers import owl as transformers_detect  # noqa: E402
 from vlmbench.models.transformers.model import TransformersModel  # noqa: E402
@@ -224,3 +225,7 @@ def test_a_head_without_weights_is_refused(folder, tmp_path):
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks 1 of .*box_head\.dense2\.weight"):
         open_folder(tmp_path)
+
+
+def test_cards_state_what_the_family_can_do(model):
+    check_cards_of(model.network.config.model_type, "transformers", model)

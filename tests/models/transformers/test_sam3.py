@@ -27,6 +27,7 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 pytest.importorskip("transformers.models.sam3", reason="this transformers has no SAM 3")
 
 from models.checkpoints import CLIP_TEXT, open_folder, save, small_clip_tokenizer  # noqa: E402  (after the skip)
+from support.abilities import check_cards_of  # noqa: E402
 
 from vlmbench.models.transformers import sam3  # noqa: E402
 
@@ -317,3 +318,8 @@ def test_autocast_leaves_boxes_and_masks_whole(plain, pictures):
     assert half.boxes.dtype == half.scores.dtype == torch.float32
     assert len(half.boxes.unique()) > 0.9 * half.boxes.numel()
     assert (half.scores - whole.scores).abs().max() < 0.05
+
+
+def test_cards_state_what_the_family_can_do(kind, model):
+    if kind == "sam3":
+        check_cards_of(kind, "transformers", model)

@@ -24,6 +24,7 @@ from models.checkpoints import (  # noqa: E402  (after the skip)
     small_clip_tokenizer,
 )
 from models.tiny import assert_counts_tokens, assert_same_features, prefix_difference  # noqa: E402
+from support.abilities import check_cards_of  # noqa: E402
 
 from vlmbench.models.transformers import label_features as transformers_heads  # noqa: E402
 from vlmbench.models.transformers import segmenters as transformers_segment  # noqa: E402
@@ -201,3 +202,7 @@ def test_images_and_texts_encode_as_the_librarys(folder, model, pictures):
         torch.testing.assert_close(ours, output.logits_per_image, rtol=1e-5, atol=1e-5)
     assert capability(model, PrefixTextEncoder) is not None
     assert prefix_difference(model, LABELS) < 1e-6
+
+
+def test_cards_state_what_the_families_can_do(model):
+    check_cards_of(model.network.config.model_type, "transformers", model)

@@ -17,7 +17,7 @@ from vlmbench.errors import BadSampleError, UnsupportedError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
 from vlmbench.models.base import ClipEncoder, capability, dual_encoder
 from vlmbench.prompts import PromptSet
-from vlmbench.tasks.zero_shot import clips_protocol, lacks, zero_shot
+from vlmbench.tasks.zero_shot import comparison_fields, lacks, zero_shot
 from vlmbench.testing import check_model
 from vlmbench.testing.conformance import ConformanceError
 
@@ -25,6 +25,7 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 
 from models import dual_checkpoints as saved  # noqa: E402  (after the skip)
 from models.checkpoints import open_folder  # noqa: E402
+from support.abilities import check_cards_of  # noqa: E402
 
 CLASSES = ["cat", "dog", "a photo", "a red bus", "tree"]
 TEMPLATES = ["a photo of a {}", "{}"]
@@ -136,7 +137,7 @@ def test_what_it_cannot_be_asked_is_said(folder, clips):
     assert encoder is not None and encoder.frames_per_clip == saved.FRAMES
     dataset: Any = Clips(clips, saved.FRAMES)
     assert lacks(model, dataset) is None
-    assert clips_protocol(model, dataset) == {"frames_per_clip": saved.FRAMES, "clips": "encoded as a whole"}
+    assert comparison_fields(model, dataset) == {"frames_per_clip": saved.FRAMES, "clips": "encoded as a whole"}
     other: Any = Clips(clips, 8)
     assert "it takes clips of 4 frames, and the data gives 8. Set options: {frames: 4}" in (lacks(model, other) or "")
     single: Any = Clips(clips, 1)
@@ -150,7 +151,7 @@ def test_what_it_cannot_be_asked_is_said(folder, clips):
 def test_a_model_of_images_averages_frames_as_before(tmp_path, clips):
     model = open_folder(saved.siglip(tmp_path))
     dataset: Any = Clips(clips, saved.FRAMES)
-    assert lacks(model, dataset) is None and clips_protocol(model, dataset) == {"frames_per_clip": saved.FRAMES}
+    assert lacks(model, dataset) is None and comparison_fields(model, dataset) == {"frames_per_clip": saved.FRAMES}
 
 
 def test_it_keeps_every_promise(folder):
@@ -190,3 +191,7 @@ def test_broken_clip_encoders_are_caught(folder, broken, message):
     model.capabilities = {"ClipEncoder": broken(model.capabilities["ClipEncoder"])}
     with pytest.raises(ConformanceError, match=message):
         check_model(model)
+
+
+def test_cards_state_what_the_family_can_do(folder):
+    check_cards_of("xclip", "transformers", open_folder(folder))

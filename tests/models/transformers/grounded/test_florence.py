@@ -18,6 +18,7 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 
 from models.checkpoints import open_folder  # noqa: E402  (after the skip)
 from models.transformers.grounded.detectors import detector, florence, pictures  # noqa: E402
+from support.abilities import check_cards_of  # noqa: E402
 
 from vlmbench.models.transformers.grounded import florence as florence_module  # noqa: E402
 from vlmbench.models.transformers.grounded.florence import TASK, in_turns, longest_answer  # noqa: E402
@@ -129,3 +130,7 @@ def test_a_checkpoint_without_parser(folder, tmp_path):
 def test_without_a_run_the_remark_is_a_warning(folder):
     with pytest.warns(VlmbenchWarning, match="all scores are 1"):
         open_folder(folder)
+
+
+def test_cards_state_what_the_family_can_do(model):
+    check_cards_of("florence2", "transformers", model)

@@ -22,6 +22,7 @@ from models.transformers.grounded.detectors import (  # noqa: E402
     grounding_dino,
     pictures,
 )
+from support.abilities import check_cards_of  # noqa: E402
 
 LABELS = ["cat", "a photo of a dog", "Red bus", "teddy bear", "tree"]
 
@@ -237,3 +238,8 @@ def test_a_missing_or_other_tokenizer(folder, tmp_path):
     other.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="does not fit the network"):
         open_folder(tmp_path)
+
+
+def test_cards_state_what_the_families_can_do(model, mm_model):
+    check_cards_of("grounding-dino", "transformers", model)
+    check_cards_of("mm-grounding-dino", "transformers", mm_model)

@@ -16,6 +16,7 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 
 from models.checkpoints import open_folder  # noqa: E402  (after the skip)
 from models.transformers.grounded.detectors import assert_same, detector, omdet, pictures  # noqa: E402
+from support.abilities import check_cards_of  # noqa: E402
 
 LABELS = ["cat", "a photo of a dog", "red bus", "tree", "grass"]
 
@@ -125,3 +126,7 @@ def test_a_missing_timm_is_one_message(folder, tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="cannot be loaded without the package timm, which is not installed") as caught:
         open_folder(tmp_path)
     assert caught.value.hint == "Install it: pip install timm"
+
+
+def test_cards_state_what_the_family_can_do(model):
+    check_cards_of("omdet-turbo", "transformers", model)
