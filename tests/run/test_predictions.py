@@ -90,6 +90,9 @@ def test_a_record_is_of_its_own_file_only(tmp_path: Path, classes: TaskCard, cap
     assert second.id == first.id and second.run.started == first.run.started  # found: nothing of it has changed
     assert first.model.key == other.model.key and first.model.name == "my-system"  # one row of a table
     assert first.model.card == {"title": "Mine", "training_data": "nothing"}
+    write_card(given, name="my-system", title="Mine", training_data="a lot")
+    (corrected,) = several(tmp_path, f"predictions:{given}", classes)
+    assert corrected.id == first.id and corrected.model.card["training_data"] == "a lot"
     table = pq.read_table(given / "classes.parquet")
     pq.write_table(
         table.set_column(1, "scores", table["scores"].take(list(range(len(table) - 1, -1, -1)))),
