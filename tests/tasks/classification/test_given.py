@@ -262,9 +262,8 @@ def test_the_truth_beside_a_prediction_is_no_answer(data: Path, task: TaskCard, 
     """Files often have the true class as ``label`` and the answer as ``pred``."""
     ids, labels = ids_of(data)
     for answer in ("pred", "prediction", "preds"):
-        write_csv(
-            given / "t.csv", ["id", "label", answer], [[name, NAMES[own], "cat"] for name, own in zip(ids, labels)]
-        )
+        rows = [[name, NAMES[own], "cat"] for name, own in zip(ids, labels, strict=True)]
+        write_csv(given / "t.csv", ["id", "label", answer], rows)
         assert answered(given, task).metrics["acc1"].value == pytest.approx((labels == NAMES.index("cat")).mean())
 
 
