@@ -145,6 +145,9 @@ def test_no_file_is_said_with_the_names_that_would_do(tmp_path: Path, classes: T
         EvaluationError, match=r"no answers to it in .*it needs classes\.parquet, classes\.csv.*klasses\.csv"
     ):
         several(tmp_path, f"predictions:{given}", classes)
+    with pytest.raises(EvaluationError, match=r"demo-detection-native\.json") as caught:
+        several(tmp_path, f"predictions:{given}", "demo-detection-native")
+    assert ".pkl" not in str(caught.value)  # a pickle would be refused
     for name in ("classes.csv", "classes.npz"):
         (given / name).write_text("id,prediction\n")
     with pytest.raises(EvaluationError, match=r"two sets of answers to classes: classes\.csv and classes\.npz"):

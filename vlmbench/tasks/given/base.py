@@ -65,6 +65,10 @@ class TakesAnswers(Protocol):
         """
 
 
+PICKLES = (".pkl", ".pickle", ".pth", ".pt")
+"""The endings of files that are refused, because to open them may run code. The message says what to write instead."""
+
+
 def made_elsewhere(model: Model) -> bool:
     """Whether the answers of this model were made elsewhere."""
     return capability(model, Answers) is not None
@@ -142,7 +146,7 @@ def given_file(question: Question, model: Model) -> GivenFile | None:
 
 def _no_file(answers: Answers, task: str, suffixes: Sequence[str]) -> str:
     name, names = safe_name(task), list(answers.names())
-    wanted = [f"{name}{suffix}" if suffix else f"a folder {name}" for suffix in suffixes]
+    wanted = [f"{name}{suffix}" if suffix else f"a folder {name}" for suffix in suffixes if suffix not in PICKLES]
     there = [other for other in names if other.startswith(f"{name}.") or other == name]
     if there:
         found = f"; {listed(there)} cannot be read for this kind of task"
