@@ -68,6 +68,16 @@ def test_kept_answers_give_the_record_again_bit_for_bit(tmp_path: Path, classes:
     assert [task.verdict for task in compared.tasks] == ["unchanged"] * 3 and compared.verdict == "passed"
 
 
+def test_the_gate_compares_kept_answers_with_a_run_in_less_precision(tmp_path: Path, classes: TaskCard) -> None:
+    kept = tmp_path / "kept"
+    (made,) = several(tmp_path, "toy:a", classes, save_answers=kept, precision="bf16")
+    (again,) = several(tmp_path, f"predictions:{kept}", classes)
+    assert (made.run.precision, again.run.precision) == ("bf16", "fp32") and made.metrics == again.metrics
+    sides = [str(next((tmp_path / "runs").glob(f"{name}*"))) for name in ("toy", "predictions")]
+    (task,) = vlmbench.compare(*sides).tasks
+    assert task.verdict == "unchanged", task
+
+
 def test_answers_to_a_subset_with_a_bad_sample_give_the_record_again(tmp_path: Path, classes: TaskCard) -> None:
     bad = Path(classes.sources[0].location) / "dog" / "001.png"
     bad.write_bytes(bad.read_bytes()[:40])
