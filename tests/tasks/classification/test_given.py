@@ -184,7 +184,7 @@ def _table(data: Path, **changes: Callable[[list[list[object]]], object]) -> lis
         (["id", *NAMES], lambda rows: rows[2].__setitem__(3, "nan"), "row 3 has no number in 'dog'"),
         (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "inf"), "row 1 has an infinite number in 'bird'"),
         (["id", *NAMES], lambda rows: rows[0].__setitem__(1, ""), "row 1 has no number in 'bird'"),
-        (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "1e39"), "row 1 has a score that is NaN or infinite"),
+        (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "1e999"), "row 1 has an infinite number in 'bird'"),
         (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "high"), "the column 'bird' must hold numbers"),
         (["id", *NAMES], lambda rows: rows.append(list(rows[4])), "rows 5 and 22 are both of the sample"),
         (["id", *NAMES], lambda rows: rows.pop(3), "1 of 21 samples has no answer: 'bird/003.png'"),
@@ -303,7 +303,7 @@ def test_the_delimiter_is_not_looked_for_in_quoted_names(tmp_path: Path) -> None
     path = tmp_path / "t.csv"
     path.write_text('id;"great cat, big";"dog, small"\na;0.2;0.8\n')
     found = read_answers(GivenAnswers(path), ["great cat, big", "dog, small"])
-    assert found.scores is not None and found.scores.tolist() == [[np.float32(0.2), np.float32(0.8)]]
+    assert found.scores is not None and found.scores.tolist() == [[0.2, 0.8]]
 
 
 @pytest.mark.parametrize("classes", [5, "ab", {"a": 1}])
@@ -321,3 +321,27 @@ def test_an_npz_file_that_is_huge_when_unpacked_is_refused(tmp_path: Path, monke
     monkeypatch.setattr("vlmbench.tasks.given.tables.MOST_DATA_BYTES", 2**19)
     with pytest.raises(ModelError, match="when it is unpacked"):
         read_answers(GivenAnswers(tmp_path / "t.npz"), ["a", "b"])
+
+
+@pytest.mark.parametrize("form", ["npz", "csv", "parquet"])
+def test_scores_that_only_float64_tells_apart_keep_their_order(
+    form: str, data: Path, task: TaskCard, given: Path
+) -> None:
+    """In float32 they would all be 1, and the first class would be the best of each sample."""
+    ids, labels = ids_of(data)
+    scores = 1 - probabilities(len(ids)) * 1e-10
+    assert (scores.astype(np.float32) == 1).all()
+    if form == "npz":
+        np.savez(given / "t.npz", ids=np.array(ids), probabilities=scores)
+    elif form == "csv":
+        rows = [[name, *map(repr, row)] for name, row in zip(ids, scores.tolist(), strict=True)]
+        write_csv(given / "t.csv", ["id", *NAMES], rows)
+    else:
+        pq.write_table(pa.table({"id": ids, "probabilities": scores.tolist()}), given / "t.parquet")
+    write_card(given, options={"scores": "probabilities"})
+    record = answered(given, task)
+    order = np.argsort(-scores, axis=1)
+    assert record.metrics["acc1"].value == accuracy_score(labels, order[:, 0])
+    assert record.metrics["acc5"].value == pytest.approx((order[:, :5] == labels[:, None]).any(axis=1).mean())
+    one_against_rest = [roc_auc_score(labels == label, scores[:, label]) for label in range(len(NAMES))]
+    assert record.metrics["roc_auc"].value == pytest.approx(np.mean(one_against_rest))

@@ -54,7 +54,7 @@ class ClassAnswers:
 
     Attributes:
         names: the name of the sample of each row.
-        scores: (N, C); None if only the best class is known.
+        scores: (N, C), float64 if float32 does not hold all of them; None if only the best class is known.
         best: (N,) the best class; None if the scores tell it.
         confidence: (N,) the probability of the best class; None if the scores tell it, or if it is not known.
         kind: what the scores are: "logits", "probabilities", "similarities"; None: not known.
@@ -62,7 +62,7 @@ class ClassAnswers:
     """
 
     names: Sequence[str]
-    scores: npt.NDArray[np.float32] | None
+    scores: npt.NDArray[Any] | None
     best: npt.NDArray[np.int64] | None = None
     confidence: npt.NDArray[np.float64] | None = None
     kind: str | None = None
@@ -142,7 +142,7 @@ def scored_answers(
 
 
 def _best(
-    scores: npt.NDArray[np.float32], scale: float | None
+    scores: npt.NDArray[Any], scale: float | None
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
     """The best classes, their scores, and the probability of the best, as :func:`.scores.score` computes them."""
     kept = min(TOP, scores.shape[1])
@@ -178,8 +178,7 @@ def read_answers(given: GivenAnswers, class_names: Sequence[str]) -> ClassAnswer
     samples = table.texts(names)
     if columns:
         _tell_of_other_columns(rest)
-        with np.errstate(over="ignore"):
-            scores = np.stack([table.numbers(name) for name in columns], axis=1).astype(np.float32)
+        scores = np.stack([table.numbers(name) for name in columns], axis=1)
         return _with_kind(given, table, samples, checked(scores, table.where), None)
     if (name := rest.named(_SCORES)) is not None:
         return _with_kind(given, table, samples, _in_order(table, table.lists(name), class_names), name.casefold())
@@ -203,7 +202,7 @@ def _with_kind(
     given: GivenAnswers,
     table: GivenTable,
     names: Sequence[str],
-    scores: npt.NDArray[np.float32],
+    scores: npt.NDArray[Any],
     column: str | None,
 ) -> ClassAnswers:
     """Scores with what they are: as the card says, or the file, or as their sums tell."""
@@ -287,9 +286,7 @@ def _class_columns(table: GivenTable, class_names: Sequence[str]) -> list[str]:
     return []
 
 
-def _in_order(
-    table: GivenTable, scores: npt.NDArray[np.float32], class_names: Sequence[str]
-) -> npt.NDArray[np.float32]:
+def _in_order(table: GivenTable, scores: npt.NDArray[Any], class_names: Sequence[str]) -> npt.NDArray[Any]:
     """Scores in lists, in the order of the task's classes.
 
     Raises:

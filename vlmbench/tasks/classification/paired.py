@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -135,8 +136,10 @@ def _labels(table: pa.Table) -> NDArray[np.int64]:
     return numbers(table, "label").astype(np.int64)
 
 
-def _scores(table: pa.Table) -> NDArray[np.float32]:
-    return rows(table, "scores").astype(np.float32)
+def _scores(table: pa.Table) -> NDArray[Any]:
+    """(N, C) scores: float32, or float64 if answers that were made elsewhere need it."""
+    found = rows(table, "scores")
+    return found if found.dtype == np.float64 else found.astype(np.float32)
 
 
 def _targets(table: pa.Table) -> NDArray[np.bool_]:

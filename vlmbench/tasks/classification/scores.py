@@ -42,7 +42,7 @@ class Scored:
         top_scores: (N, K) their logits. Zero-shot gives cosine similarities. None: not known.
         confidence: (N,) the softmax probability of the best class, after the logits are multiplied by ``logit_scale``;
             None: not known.
-        scores: (N, C) all logits; None if no metric needs them.
+        scores: (N, C) all logits; None if no metric needs them. Answers that were made elsewhere may be in float64.
         num_classes: C.
         logit_scale: the scale of the classifier. In zero-shot, it is the model's. 0: the scores are probabilities.
         lacks: why metrics that need something have no value, by what they need (:data:`Needed`).

@@ -110,8 +110,8 @@ class GivenTable:
             raise ModelError(f"{self.where}: row {row + 1:,} has {what} in {name!r}")
         return found
 
-    def lists(self, name: str) -> NDArray[np.float32]:
-        """A column of lists of one length, or a matrix, as (N, C).
+    def lists(self, name: str) -> NDArray[Any]:
+        """A column of lists of one length, or a matrix, as (N, C) in the form of :func:`as_written`.
 
         Raises:
             ModelError: the lengths differ, or an item is missing, not finite or not a number.
@@ -120,7 +120,7 @@ class GivenTable:
         if isinstance(column, np.ndarray):
             if column.ndim != 2 or column.dtype.kind not in "fiu":
                 raise ModelError(f"{self.where}: {name!r} must be a matrix of numbers, not {_shape(column)}")
-            return checked(column.astype(np.float32), self.where)
+            return checked(column, self.where)
         if pa.types.is_string(column.type):
             column = pa.array(self._parsed(name, column.to_pylist()))
         kind = column.type
@@ -134,7 +134,7 @@ class GivenTable:
         values = flat.to_numpy(zero_copy_only=False)
         if values.dtype.kind not in "fiu":
             raise ModelError(f"{self.where}: the column {name!r} must hold lists of numbers, not {kind}")
-        return checked(values.astype(np.float32).reshape(len(lengths), -1), self.where)
+        return checked(values.reshape(len(lengths), -1), self.where)
 
     def _parsed(self, name: str, texts: Sequence[str]) -> list[list[float]]:
         found = []
@@ -149,12 +149,23 @@ class GivenTable:
         return found
 
 
-def checked(scores: NDArray[np.float32], where: str) -> NDArray[np.float32]:
-    """The scores, if all are finite.
+def as_written(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as float32 if this changes none of them, as those of most models; else as float64.
+
+    Probabilities near 1 differ in float64, and are all 1 in float32.
+    """
+    with np.errstate(over="ignore"):
+        short = numbers.astype(np.float32)
+    return short if np.array_equal(short, numbers, equal_nan=True) else numbers.astype(np.float64)
+
+
+def checked(numbers: NDArray[Any], where: str) -> NDArray[Any]:
+    """(N, C) scores in the form of :func:`as_written`, if all are finite.
 
     Raises:
         ModelError: one of them is not; the message has its row.
     """
+    scores = as_written(numbers)
     finite = np.isfinite(scores)
     if not finite.all():
         row = int(np.flatnonzero(~finite.all(axis=1))[0])
