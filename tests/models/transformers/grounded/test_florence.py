@@ -111,6 +111,14 @@ def test_a_question_that_is_too_long(model):
     assert reader is not None and list(reader.token_counts(["cat " * 30])) == [42]
 
 
+@pytest.mark.parametrize("command", ["<OD>", "<image>", "<loc_5>", "</s>", "<OPEN_VOCABULARY_DETECTION>"])
+def test_a_label_with_a_command(model, command):
+    """The library would fail, or read another question in silence."""
+    with pytest.raises(ModelError, match=f"the label 'a {command} b' contains '{command}', which is not text"):
+        detector(model).detect(pictures()[:1], ["dog", f"a {command} b"])
+    assert len(detector(model).detect(pictures()[:1], ["a < b", "{cat}"])) == 1
+
+
 def test_what_the_model_is(model):
     assert '"num_beams": 3' in model.identity.tokenizer and TASK in model.identity.tokenizer
     assert "transformers_version" not in model.identity.tokenizer
