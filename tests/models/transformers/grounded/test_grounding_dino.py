@@ -186,7 +186,7 @@ def test_labels_with_full_stops_are_told(model):
 
 
 def test_a_template_is_told(model):
-    with pytest.warns(VlmbenchWarning, match=r"all labels begin with 'a photo of a', but the model's authors use bare"):
+    with pytest.warns(VlmbenchWarning, match=r"all labels begin with 'a photo of a'; the model's authors use bare"):
         detector(model).detect(pictures()[:1], ["a photo of a cat", "a photo of a dog"])
 
 
