@@ -289,6 +289,13 @@ def test_an_unknown_family_points_to_open_clip_only_if_that_is_true(tmp_path, co
     assert ("open_clip" in (caught.value.hint or "")) is pointed
 
 
+def test_a_model_type_that_the_library_lacks(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "my_model"}')
+    with pytest.raises(ModelError, match="its config.json has the model type 'my_model', which transformers") as caught:
+        open_folder(tmp_path)
+    assert len(str(caught.value)) < 400 and "a newer version of transformers" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [(["visual.proj", "logit_scale", "token_embedding.weight"], "open_clip:ARCH/FILE"), (["x"], "save_pretrained")],

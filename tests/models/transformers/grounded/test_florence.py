@@ -135,6 +135,18 @@ def test_a_checkpoint_without_parser(folder, tmp_path):
         open_folder(tmp_path)
 
 
+def test_a_checkpoint_for_the_authors_own_code(folder, tmp_path):
+    """Microsoft's repositories name types that only their code knows; the library lists all of its own in its error."""
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["text_config"]["model_type"] = "florence2_language"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="model type 'florence2_language', which transformers") as caught:
+        open_folder(tmp_path)
+    assert len(str(caught.value)) < 400 and "florence-community/Florence-2-base" in (caught.value.hint or "")
+
+
 def test_without_a_run_the_remark_is_a_warning(folder):
     with pytest.warns(VlmbenchWarning, match="all scores are 1"):
         open_folder(folder)
