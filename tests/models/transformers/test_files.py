@@ -294,6 +294,9 @@ def test_a_model_type_that_the_library_lacks(tmp_path):
     with pytest.raises(ModelError, match="its config.json has the model type 'my_model', which transformers") as caught:
         open_folder(tmp_path)
     assert len(str(caught.value)) < 400 and "a newer version of transformers" in (caught.value.hint or "")
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="does not know\nIt has an open_clip_config.json"):
+        open_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ _UNKNOWN_TYPE = re.compile(
     r"(?:Unrecognized model [^:]*: |has model type `)(?P<name>[^\s.`]+)(?:\. Should contain one of|` but Transformers)"
 )
 """How the library says that it lacks a model type of config.json. Long advice or a list of all types follows."""
+_OTHER_CODE = "It may be for code of its authors, or for a newer version of transformers."
 _REWRITTEN: Mapping[str, str] = {
     "florence2_language": "Of Florence-2, name the library's form, such as florence-community/Florence-2-base.",
 }
@@ -118,7 +119,7 @@ def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Map
             raise ModelError(
                 f"{spec}: its config.json has the model type {name!r}, which transformers "
                 f"{transformers.__version__} does not know",
-                hint=_REWRITTEN.get(name) or "It may be for code of its authors, or for a newer version of transformers.",
+                hint=in_open_clip(spec, offline=options.offline).strip() or _REWRITTEN.get(name, _OTHER_CODE),
             ) from error
         if Path(spec).is_dir():
             raise ModelError(
