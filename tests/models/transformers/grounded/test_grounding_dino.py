@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import PIL.Image
 import pytest
 import torch
 
+from vlmbench.cli.run import run
 from vlmbench.errors import ModelError, UnsupportedError, VlmbenchWarning
 from vlmbench.models.base import Detections, TokenReader, capability, dual_encoder
 
@@ -219,6 +222,19 @@ def test_a_narrow_image(model):
 def test_options_must_be_above_0(folder, option):
     with pytest.raises(ModelError, match=f"{option} must be 1 or more, not 0"):
         open_folder(folder, **{option: 0})
+
+
+def test_an_option_of_dual_encoders(folder):
+    with pytest.raises(ModelError, match="lowercase is an option of dual encoders, and this model is not one"):
+        open_folder(folder, lowercase=True)
+    open_folder(folder, lowercase=False)
+
+
+def test_a_label_without_tokens_names_an_option_that_exists(model):
+    with pytest.raises(ModelError, match=r"the label '\.' has no tokens") as caught:
+        detector(model).detect(pictures()[:1], ["cat", "."])
+    (option,) = re.findall(r"--(\w[\w-]*)", caught.value.hint or "")
+    assert option in inspect.signature(run).parameters
 
 
 def test_options_of_other_families(tmp_path):

@@ -118,7 +118,7 @@ def _refuse_commands(labels: Sequence[str], commands: Sequence[str]) -> None:
             raise ModelError(
                 f"the label {one_line(label, LONGEST_SHOWN)!r} contains {command!r}, which is not text for this model "
                 "but a command",
-                hint="Rename the class, for example with --class-names FILE.",
+                hint="Rename the class, for example with --classnames FILE.",
             )
 
 
