@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,15 @@ def test_a_narrow_image(model):
     image = PIL.Image.new("RGB", (2000, 20))
     with pytest.raises(ModelError, match=r"2000 x 20 pixels has \d+ places for the model's 30 queries"):
         detector(model).detect([image], LABELS)
+
+
+def test_threads_wait_for_each_other(model):
+    asked = ["cat", "tree"] * 6
+    alone = {label: detector(model).detect(pictures()[:1], [label]) for label in ("cat", "tree")}
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda label: detector(model).detect(pictures()[:1], [label]), asked))
+    for label, each in zip(asked, found, strict=True):
+        assert_same(each, alone[label], atol=0)
 
 
 @pytest.mark.parametrize("option", ["top_k", "labels_at_once"])
