@@ -47,8 +47,18 @@ def checked(tower: Tower, rows: Rows) -> tuple[Tower, Tensor]:
 
     Raises:
         ModelError: features are not finite, zero, or the same for different inputs; or the features of a row depend on
-            the others in its batch.
+            the others in its batch; or there is not enough memory for the N rows.
     """
+    try:
+        return _checked(tower, rows)
+    except MemoryError as error:
+        raise ModelError(
+            f"{tower.session.file}: {counted(_count(rows), 'test ' + tower.side)} did not fit into memory",
+            hint="Use a smaller variant, or --device cpu.",
+        ) from error
+
+
+def _checked(tower: Tower, rows: Rows) -> tuple[Tower, Tensor]:
     alone = _unit(tower, torch.cat([tower.features(_row(rows, place)) for place in range(_count(rows))]))
     _refuse_equal(tower, alone)
     if tower.at_once == 1:

@@ -44,7 +44,8 @@ def providers_for(device: torch.device, asked: Sequence[str] | None) -> list[Any
     if asked is not None:
         if not asked:
             raise ModelError(
-                "the model option providers is an empty list", hint=f"The installed onnxruntime has {listed(available)}."
+                "the model option providers is an empty list",
+                hint=f"The installed onnxruntime has {listed(available)}.",
             )
         if lacking := [name for name in asked if name not in available]:
             raise ModelError(
@@ -169,6 +170,12 @@ def _load_error(graph: GraphFile, error: Exception) -> ModelError:
             f"{path} is in a newer form than onnxruntime {onnxruntime.__version__} reads: "
             f"{first_line(reason, most=_LONGEST_REASON)}",
             hint="pip install -U onnxruntime, or export the model with an older onnx.",
+        )
+    if "External data path" in reason:
+        return ModelError(
+            f"{path} keeps weights in a file that is a link to a place outside the graph's folder, and onnxruntime "
+            "follows no such link",
+            hint="Copy the file that the link leads to into the folder, in place of the link.",
         )
     if "NOT_IMPLEMENTED" in reason or "Could not find an implementation" in reason:
         return ModelError(
