@@ -13,7 +13,6 @@ from vlmbench.wording import listed
 
 PAGE = Path(__file__).with_name("models.md")
 END = "<!-- end -->"
-_VERIFIED = {True: "yes", False: "no", None: ""}
 _TABLES = {"3": "pre-training", "5": "distillation"}
 
 
@@ -26,8 +25,7 @@ def families(cards: Sequence[ModelCard]) -> str:
     lines = ["| family | adapter | can do | verified | cards | such as |", "| --- | --- | --- | --- | --- | --- |"]
     for (adapter, family), own in sorted(found.items()):
         lines.append(
-            f"| {family} | `{adapter}` | {_abilities(own)} | {_VERIFIED[all(card.verified for card in own)]} | "
-            f"{len(own)} | `{own[0].name}` |"
+            f"| {family} | `{adapter}` | {_abilities(own)} | {_verified(own)} | {len(own)} | `{own[0].name}` |"
         )
     return "\n".join(lines)
 
@@ -58,6 +56,12 @@ def methods(cards: Sequence[ModelCard]) -> str:
             )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _verified(cards: Sequence[ModelCard]) -> str:
+    if any(card.verified is None for card in cards):
+        return ""
+    return "yes" if all(card.verified for card in cards) else "no"
 
 
 def _abilities(cards: Iterable[ModelCard]) -> str:

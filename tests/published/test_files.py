@@ -50,7 +50,7 @@ TASKS_WITHOUT_A_CARD = {
 METRICS_OF_NO_CARD = {
     "open_clip": {"acc1_worst_group", "acc1_worst_region", "acc5_worst_group", "f1_macro", "jaccard_10_12", "mean"},
     "clip-paper": {"mean_acc1_acc5", "mwsap"},
-    "det": {"mask_ap", "mask_ap_rare", "mask_ap_common", "mask_ap_frequent", "mean_ap"},
+    "det": {"mean_ap"},
     "survey-9": {"mean"},
     "fewshot": {"mean", "harmonic_mean"},
 }

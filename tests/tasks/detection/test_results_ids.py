@@ -68,7 +68,7 @@ def test_categories_by_id_and_by_name() -> None:
     [
         ([0, 1, 2, 3], r"from 0 to 3 are not the data's, which are 4 numbers from 1 to 90; .*from 0 \(from-0\)"),
         ([1, 2, 3, 4], r"counted from 1 \(from-1\)"),
-        ([0, 1, 2, 90], "0 is none of them"),
+        ([0, 1, 2, 90], "the data has no id 0"),
         ([7, 8], "none of the 2"),
         (["cat"], "the only one is not in it"),
     ],

@@ -145,7 +145,7 @@ def _check_numbers(written: set[int], facts: BoxFacts, classes: int, path: Path)
             )
     if 0 in unknown:
         raise ModelError(
-            f"{other}; 0 is none of them, so the ids seem to count classes from 0", hint=state_the_meaning(path)
+            f"{other}; the data has no id 0, so the ids seem to count classes from 0", hint=state_the_meaning(path)
         )
 
 
