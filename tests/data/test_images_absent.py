@@ -82,3 +82,14 @@ def test_one_image_that_is_there_is_enough_not_to_be_absent(tmp_path: Path) -> N
     assert isinstance(dataset, MayLackImages) and dataset.no_images is None
     assert not images_absent(dataset, [0, 1]) and images_absent(dataset, [0])
     assert content_sha256(dataset, 1) != id_sha256(dataset, 1)
+
+
+def test_one_image_behind_the_first_ones_is_enough(tmp_path: Path) -> None:
+    """A source looks at the first images only. The remark that none is there must be true."""
+    lines = "".join(f"{number}.jpg,number {number}\n" for number in range(40))
+    (tmp_path / "captions.csv").write_text(f"image,caption\n{lines}")
+    PIL.Image.new("RGB", (4, 4)).save(tmp_path / "39.jpg")
+    spec = SourceSpec(kind="captions", location=str(tmp_path))
+    dataset = open_dataset([spec], SourceContext(target="captions", images_optional=True))
+    assert isinstance(dataset, MayLackImages) and dataset.no_images is not None
+    assert not images_absent(dataset, range(40)) and images_absent(dataset, range(39))

@@ -68,6 +68,16 @@ def test_kept_answers_give_the_record_again_bit_for_bit(tmp_path: Path, classes:
     assert [task.verdict for task in compared.tasks] == ["unchanged"] * 3 and compared.verdict == "passed"
 
 
+def test_the_gate_compares_kept_answers_with_a_run_in_less_precision(tmp_path: Path, classes: TaskCard) -> None:
+    kept = tmp_path / "kept"
+    (made,) = several(tmp_path, "toy:a", classes, save_answers=kept, precision="bf16")
+    (again,) = several(tmp_path, f"predictions:{kept}", classes)
+    assert (made.run.precision, again.run.precision) == ("bf16", "fp32") and made.metrics == again.metrics
+    sides = [str(next((tmp_path / "runs").glob(f"{name}*"))) for name in ("toy", "predictions")]
+    (task,) = vlmbench.compare(*sides).tasks
+    assert task.verdict == "unchanged", task
+
+
 def test_answers_to_a_subset_with_a_bad_sample_give_the_record_again(tmp_path: Path, classes: TaskCard) -> None:
     bad = Path(classes.sources[0].location) / "dog" / "001.png"
     bad.write_bytes(bad.read_bytes()[:40])
@@ -90,6 +100,9 @@ def test_a_record_is_of_its_own_file_only(tmp_path: Path, classes: TaskCard, cap
     assert second.id == first.id and second.run.started == first.run.started  # found: nothing of it has changed
     assert first.model.key == other.model.key and first.model.name == "my-system"  # one row of a table
     assert first.model.card == {"title": "Mine", "training_data": "nothing"}
+    write_card(given, name="my-system", title="Mine", training_data="a lot")
+    (corrected,) = several(tmp_path, f"predictions:{given}", classes)
+    assert corrected.id == first.id and corrected.model.card["training_data"] == "a lot"
     table = pq.read_table(given / "classes.parquet")
     pq.write_table(
         table.set_column(1, "scores", table["scores"].take(list(range(len(table) - 1, -1, -1)))),
@@ -142,6 +155,9 @@ def test_no_file_is_said_with_the_names_that_would_do(tmp_path: Path, classes: T
         EvaluationError, match=r"no answers to it in .*it needs classes\.parquet, classes\.csv.*klasses\.csv"
     ):
         several(tmp_path, f"predictions:{given}", classes)
+    with pytest.raises(EvaluationError, match=r"demo-detection-native\.json") as caught:
+        several(tmp_path, f"predictions:{given}", "demo-detection-native")
+    assert ".pkl" not in str(caught.value)  # a pickle would be refused
     for name in ("classes.csv", "classes.npz"):
         (given / name).write_text("id,prediction\n")
     with pytest.raises(EvaluationError, match=r"two sets of answers to classes: classes\.csv and classes\.npz"):

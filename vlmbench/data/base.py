@@ -264,8 +264,6 @@ class MayLackImages(Protocol):
 
 def images_absent(dataset: ImageDataset, indices: Sequence[int]) -> bool:
     """Whether no image of these samples can be read. It reads at most one image if the first one is there."""
-    if isinstance(dataset, MayLackImages) and dataset.no_images is not None:
-        return True
     return not any(_has_image(dataset, index) for index in indices)
 
 

@@ -153,7 +153,7 @@ UNANSWERED_IMAGES = Code(
 )
 OTHER_CATEGORIES = Code(
     "other-categories",
-    "A results file has detections of categories that are not classes of the task. They do not count.",
+    "A file of answers has categories that are not classes of the task. They do not count.",
 )
 REPEATED_DETECTIONS = Code(
     "repeated-detections",

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from vlmbench.asked import asked_remarks, happened
-from vlmbench.cards import Role
+from vlmbench.cards import ModelCard, Role
 from vlmbench.data.base import READING_RULES, ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
@@ -130,7 +130,6 @@ def _dataset_info(
 def _model_info(model: Model, answers: GivenFile | None) -> ModelInfo:
     card, identity = model.card, model.identity
     encoders = multi_vector(model) or (capability(model, ClipEncoder) if lacks_encoders(model) else None) or model
-    described = card.model_dump(exclude_defaults=True, exclude={"name", "adapter", "spec", "options"})
     return ModelInfo(
         name=card.name,
         adapter=card.adapter,
@@ -148,5 +147,10 @@ def _model_info(model: Model, answers: GivenFile | None) -> ModelInfo:
         logit_bias=getattr(model, "logit_bias", None),
         revision=identity.revision,
         answers=answers,
-        card=described if answers else {},
+        card=described(card) if answers else {},
     )
+
+
+def described(card: ModelCard) -> dict[str, Any]:
+    """What the card beside answers that were made elsewhere says about the system, as their record keeps it."""
+    return card.model_dump(mode="json", exclude_defaults=True, exclude={"name", "adapter", "spec", "options"})

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator
+from collections.abc import Generator, Hashable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from vlmbench.asked import knows_remarks
+from vlmbench.card_files import GIVEN_ANSWERS
 from vlmbench.cards import ModelCard
 from vlmbench.data.base import READING_RULES
 from vlmbench.errors import PluginError
@@ -19,6 +21,7 @@ from vlmbench.features.saved_answers import check_answers_folder
 from vlmbench.paths import safe_name
 from vlmbench.records import Record
 from vlmbench.remarks.codes import is_strict
+from vlmbench.run.assemble import described
 from vlmbench.run.executors import find_executor
 from vlmbench.run.executors.base import Executor
 from vlmbench.run.identity import plan_id, task_version
@@ -102,6 +105,7 @@ class _Known:
 
     Attributes:
         would_fail: whether ``--strict`` must ask again.
+        card: what the card beside the answers said, if they were made elsewhere.
     """
 
     earlier: EarlierRecord
@@ -110,13 +114,21 @@ class _Known:
     precision: str
     seed: int
     would_fail: bool
+    card: Mapping[str, Any]
 
     @classmethod
     def of(cls, record: Record) -> _Known:
         """The facts about this record."""
         task, run = record.task, record.run
-        rules = task.dataset.reading_rules
-        return cls(EarlierRecord.of(record), task.version, rules, run.precision, run.seed, _would_fail(record))
+        return cls(
+            earlier=EarlierRecord.of(record),
+            version=task.version,
+            reading_rules=task.dataset.reading_rules,
+            precision=run.precision,
+            seed=run.seed,
+            would_fail=_would_fail(record),
+            card=record.model.card,
+        )
 
 
 @dataclass(frozen=True)
@@ -176,10 +188,10 @@ class _Driver:
                 by_transfer.setdefault(transfer_key(record.task.protocol), []).append(_Known.of(record))
         found = self.known[pair].get(transfer_key(task.options.transfer.protocol), ())
         for known in sorted(found, key=lambda known: len(known.earlier.bad_samples)):
-            if self._may_answer(known, task):
+            if self._may_answer(known, model, task):
                 yield known.earlier
 
-    def _may_answer(self, known: _Known, task: OpenedTask) -> bool:
+    def _may_answer(self, known: _Known, model: ModelCard, task: OpenedTask) -> bool:
         """Whether a record fits everything that is known without model and data. It avoids reading data for nothing."""
         return (
             known.version == task_version(task.card, task.plugin)
@@ -187,6 +199,7 @@ class _Driver:
             and not (self.request.strict and known.would_fail)
             and known.precision == self.request.precision
             and known.seed == task.options.seed
+            and (model.adapter != GIVEN_ANSWERS or known.card == described(model))
         )
 
     def on_disk(self, number: int, identifier: str) -> Record | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from sklearn.metrics import accuracy_score, average_precision_score, balanced_ac
 
 from vlmbench.cards import SourceSpec, TaskCard
 from vlmbench.data.memory.given import as_task
+from vlmbench.errors import ModelError
+from vlmbench.tasks.classification.given import read_answers
+from vlmbench.tasks.given.base import GivenAnswers
 
 CLASSES = {"bird": 5, "cat": 4, "dog": 3, "fish": 4, "red fox": 3, "toad": 2}
 NAMES = list(CLASSES)
@@ -180,6 +184,7 @@ def _table(data: Path, **changes: Callable[[list[list[object]]], object]) -> lis
         (["id", *NAMES], lambda rows: rows[2].__setitem__(3, "nan"), "row 3 has no number in 'dog'"),
         (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "inf"), "row 1 has an infinite number in 'bird'"),
         (["id", *NAMES], lambda rows: rows[0].__setitem__(1, ""), "row 1 has no number in 'bird'"),
+        (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "1e39"), "row 1 has a score that is NaN or infinite"),
         (["id", *NAMES], lambda rows: rows[0].__setitem__(1, "high"), "the column 'bird' must hold numbers"),
         (["id", *NAMES], lambda rows: rows.append(list(rows[4])), "rows 5 and 22 are both of the sample"),
         (["id", *NAMES], lambda rows: rows.pop(3), "1 of 21 samples has no answer: 'bird/003.png'"),
@@ -251,3 +256,68 @@ def test_a_subset_takes_its_own_answers_of_a_whole_file(data: Path, task: TaskCa
     np.savez(given / "t.npz", ids=np.array(ids), scores=scores)
     record = answered(given, task, limit=7, seed=3, protocol={})
     assert record.metrics["acc1"].n == 7 and not {"answers-missing", "answers-unmatched"} & set(codes(record))
+
+
+def test_the_truth_beside_a_prediction_is_no_answer(data: Path, task: TaskCard, given: Path) -> None:
+    """Files often have the true class as ``label`` and the answer as ``pred``."""
+    ids, labels = ids_of(data)
+    for answer in ("pred", "prediction", "preds"):
+        rows = [[name, NAMES[own], "cat"] for name, own in zip(ids, labels, strict=True)]
+        write_csv(given / "t.csv", ["id", "label", answer], rows)
+        assert answered(given, task).metrics["acc1"].value == pytest.approx((labels == NAMES.index("cat")).mean())
+
+
+def test_columns_that_are_no_classes_of_the_task_are_a_remark(data: Path, task: TaskCard, given: Path) -> None:
+    ids, _ = ids_of(data)
+    rows = [[name, *row] for name, row in zip(ids, probabilities(len(ids), 7).tolist(), strict=True)]
+    write_csv(given / "t.csv", ["id", *NAMES, "wolf"], rows)
+    said = codes(answered(given, task))
+    assert "is not a class of the task, and was not used: wolf" in said["other-categories"]
+
+
+def test_a_card_with_a_scale_says_that_scores_are_no_probabilities(data: Path, task: TaskCard, given: Path) -> None:
+    """Cosine similarities of few classes may sum to 1, too."""
+    ids, _ = ids_of(data)
+    scores = probabilities(len(ids)).astype(np.float32)
+    write_csv(given / "t.csv", ["id", *NAMES], [[name, *row] for name, row in zip(ids, scores.tolist(), strict=True)])
+    plain = answered(given, task).metrics["ece"].value
+    write_card(given, options={"scores": "similarities", "logit_scale": 10})
+    stated = answered(given, task).metrics["ece"].value
+    write_card(given, options={"logit_scale": 10})
+    assert answered(given, task).metrics["ece"].value == stated != plain
+
+
+def test_a_name_of_two_classes_is_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,label\na,crane\n")
+    with pytest.raises(ModelError, match="row 1: 'crane' is the name of 2 classes"):
+        read_answers(GivenAnswers(path), ["crane", "dog", "crane"])
+    path.write_text("id,label\na,2\nb,00\n")
+    assert read_answers(GivenAnswers(path), ["crane", "dog", "crane"]).best.tolist() == [2, 0]  # type: ignore[union-attr]
+    path.write_text(f"id,label\na,{'9' * 5000}\n")
+    with pytest.raises(ModelError, match="is not a class"):
+        read_answers(GivenAnswers(path), ["crane", "dog"])
+
+
+def test_the_delimiter_is_not_looked_for_in_quoted_names(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('id;"great cat, big";"dog, small"\na;0.2;0.8\n')
+    found = read_answers(GivenAnswers(path), ["great cat, big", "dog, small"])
+    assert found.scores is not None and found.scores.tolist() == [[np.float32(0.2), np.float32(0.8)]]
+
+
+@pytest.mark.parametrize("classes", [5, "ab", {"a": 1}])
+def test_classes_that_are_no_list_are_refused(classes: object, tmp_path: Path) -> None:
+    table = pa.table({"sample": ["a"], "scores": [[0.2, 0.8]]})
+    facts = json.dumps({"classes": classes}).encode()
+    pq.write_table(table.replace_schema_metadata({b"vlmbench": facts}), tmp_path / "t.parquet")
+    with pytest.raises(ModelError, match="'classes' must be a list of names"):
+        read_answers(GivenAnswers(tmp_path / "t.parquet"), ["a", "b"])
+
+
+def test_an_npz_file_that_is_huge_when_unpacked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "t.npz", ids=["a"], scores=np.zeros((1, 100_000)))
+    assert (tmp_path / "t.npz").stat().st_size < 2_000
+    monkeypatch.setattr("vlmbench.tasks.given.tables.MOST_DATA_BYTES", 2**19)
+    with pytest.raises(ModelError, match="when it is unpacked"):
+        read_answers(GivenAnswers(tmp_path / "t.npz"), ["a", "b"])

@@ -129,8 +129,9 @@ def test_pickles_are_not_opened(tmp_path: Path, name: str) -> None:
 def test_a_folder_a_missing_file_and_half_a_file(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
     (tmp_path / "half.json.gz").write_bytes(gzip.compress(b"[1, 2]" * 100)[:-12])
+    (tmp_path / "odd.json.gz").write_bytes(b"\x1f\x8b\x08\x00" + b"\x55" * 60)
     (tmp_path / "no.parquet").write_bytes(b"PAR1")
-    for name in ("x.json", "missing.json", "half.json.gz", "no.parquet"):
+    for name in ("x.json", "missing.json", "half.json.gz", "odd.json.gz", "no.parquet"):
         with pytest.raises(ModelError, match=name.replace(".", r"\.")):
             read_results(tmp_path / name)
 

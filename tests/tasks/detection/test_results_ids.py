@@ -104,3 +104,18 @@ def test_numbers_for_classes_that_the_data_does_not_number_are_refused() -> None
         match_categories([1, 2], facts, [NAMES], None, FILE)
     assert match_categories([1, 2], facts, [NAMES], FROM_1, FILE).places.tolist() == [0, 1]
     assert match_categories(["train"], facts, [NAMES], None, FILE).places.tolist() == [2]
+
+
+def test_a_text_that_may_be_an_id_or_a_name_is_refused() -> None:
+    swapped = dataset("2.jpg", "1.jpg")
+    facts = BoxFacts((1, 2), (1,))
+    with pytest.raises(ModelError, match=r"may be the data's id of '2\.jpg' or the name of '1\.jpg'"):
+        match_images(["1"], swapped, facts, FILE)
+    assert match_images([1, "1.jpg"], swapped, facts, FILE).places.tolist() == [0, 1]
+    assert match_images(["1", "2"], dataset("1.jpg", "2.jpg"), facts, FILE).places.tolist() == [0, 1]
+
+
+def test_a_text_of_many_digits_is_an_unknown_id() -> None:
+    long = "9" * 5_000
+    assert match_images([139, long], COCO, GAPS, FILE).unknown == (long,)
+    assert match_categories([1, long], GAPS, [NAMES], None, FILE).unknown == (long,)

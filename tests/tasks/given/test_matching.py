@@ -70,3 +70,17 @@ def test_unknown_names_are_a_remark_and_only_unknown_names_an_error() -> None:
     assert said == "answers-unmatched: 2 names in answers.csv are of no sample of the data: c, d"
     with pytest.raises(ModelError, match=r"none of its 2 names is of a sample of the data: 'c' and 'd', but"):
         matcher("a", "b").rows(["c", "d"])
+
+
+def test_spaces_and_the_two_forms_of_accents_do_not_count() -> None:
+    """Programs on macOS write NFD, others NFC."""
+    composed, apart = "caf\u00e9/1.png", "cafe\u0301/1.png"
+    for own, other in ((composed, apart), (apart, composed)):
+        found = matcher(own, "b.png")
+        assert found.find(own) == found.find(other) == found.find(f" {other} ") == [0]
+    assert matcher(composed, apart).find(apart) == [1]  # two files on Linux
+
+
+def test_spaces_around_a_name_do_not_count_unless_the_data_has_them() -> None:
+    assert matcher("a.png").find(" a.png ") == [0]
+    assert matcher("a.png", "a.png ").find("a.png ") == [1]

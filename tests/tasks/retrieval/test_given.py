@@ -160,9 +160,41 @@ def _text(name: str, text: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_text(text)  # type: ignore[return-value]
 
 
+def test_a_list_of_one_way_twice_is_refused_and_other_encodings_are_read(task: TaskCard, given: Path) -> None:
+    lists = {
+        "image_to_text": {name: own for name, own in CAPTIONS.items()},
+        "text_to_image": {caption: [list(CAPTIONS)[OWNER[place]]] for place, caption in enumerate(FLAT)},
+    }
+    text = json.dumps(lists)
+    (given / "t.json").write_text(text)
+    plain = answered(given, task).metrics
+    for encoding in ("utf-8-sig", "utf-16"):
+        (given / "t.json").write_text(text, encoding=encoding)
+        assert answered(given, task).metrics == plain
+    (given / "t.json").write_text(text.replace('"a.png": [', '"b.png": ["a cat"], "a.png": [', 1))
+    assert "'b.png' has two lists" in refusal(given, task)
+
+
+def test_large_whole_numbers_keep_their_order(task: TaskCard, given: Path) -> None:
+    """float32 holds whole numbers up to 2 ** 24 only."""
+    whole = 2**40 + np.arange(28).reshape(4, 7)
+    whole[:, 3] = whole[:, 0]
+    np.savez(given / "t.npz", image_to_text=whole, images=np.array(list(CAPTIONS)), captions=np.array(FLAT))
+    small = whole - 2**40
+    check(answered(given, task), small.astype(float), small.T.astype(float))
+
+
+def test_a_parquet_file_of_classification_does_not_speak_for_its_columns(task: TaskCard, given: Path) -> None:
+    facts = json.dumps({"scores": "similarities", "captions": FLAT}).encode()
+    table = pa.table({"sample": list(CAPTIONS), "scores": scores().tolist()})
+    pq.write_table(table.replace_schema_metadata({b"vlmbench": facts}), given / "t.parquet")
+    check(answered(given, task), scores(), scores().T)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (_text("t.json", '{"image_to_text": {"a.png": []}, "text_to_image": {"a cat": []}}'), "all lists of 'image_to"),
         (_matrix(scores=np.zeros((4, 6))), "has 4 × 6 scores, but there are 4 images and 7 captions"),
         (_matrix(scores=np.zeros((3, 7)), images=None), "has 3 × 7 scores, but there are 4 images"),
         (_matrix(scores=np.where(np.eye(4, 7) > 0, np.nan, 1)), "a score is NaN or infinite"),

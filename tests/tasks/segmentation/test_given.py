@@ -356,3 +356,12 @@ def test_a_run_without_images_says_so_and_refuses_other_models(folder: Path, tmp
     assert json.loads(record.read_text())["task"]["dataset"]["images"] == "absent"
     refused = command(*run, "-m", "toy-dense:patches", "-m", f"predictions:{tmp_path / 'answers'}", code=1)
     assert "has no images" in refused.stdout + refused.stderr
+
+
+def test_a_mask_of_another_split_is_not_that_of_the_last_image_without_one(tmp_path: Path) -> None:
+    images = ImageFiles(tmp_path, SourceInfo("masks", "here"), [("a/1.jpg", ()), ("b/1.jpg", ())], tuple(CLASSES))
+    for name in ("a/1.png", "c/1.png"):
+        path = tmp_path / "t" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(png(np.zeros(SHAPE)))
+    assert find_masks(tmp_path / "t", images) == {0: tmp_path / "t" / "a" / "1.png"}

@@ -29,7 +29,7 @@ OPTIONS: Mapping[str, Kinds] = {
     "first_value": (int,),
 }
 MISSING = ("refuse", "left-out")
-SCORES = ("logits", "probabilities")
+SCORES = ("logits", "probabilities", "similarities")
 CATEGORY_IDS = ("data", "from-0", "from-1")
 _BOXES, _OUTLINES = ".bbox.json", ".segm.json"
 """mmdetection writes two files of the same detections: one with boxes, and one with masks too."""
@@ -43,8 +43,8 @@ def load(card: ModelCard, options: LoadOptions) -> GivenModel:
 
     - ``missing``: what happens to samples without an answer. ``refuse`` (the default) fails the pair; ``left-out``
       scores the other samples.
-    - ``scores``: what scores of classes are, ``probabilities`` or ``logits``.
-    - ``logit_scale``: the factor of logits before a softmax; 1 by default.
+    - ``scores``: what scores of classes are, ``probabilities``, ``logits`` or ``similarities``.
+    - ``logit_scale``: the factor of the scores before a softmax; 1 for logits by default.
     - ``category_ids``: what numbers in ``category_id`` of detections are: ``data``: the data's own ids; ``from-0`` and
       ``from-1``: places in the order of the classes. Without it, they are the data's ids, and are refused if they seem
       to be something else.

@@ -5,7 +5,7 @@ The survey is Zhang et al., arXiv 2304.00685.
 
 from vlmbench.reports.builders.survey import Question, SurveyTable, survey_report
 
-_OWN_DETECTOR = "found by the model's own detector, which was not trained on this set's base classes alone"
+_OWN_DETECTOR = "found by the model's own detector, which may have learnt from more than this set's base classes"
 SURVEY = SurveyTable(
     title="Open-vocabulary object detection (the survey's Table 10)",
     kind="",

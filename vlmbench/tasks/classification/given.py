@@ -21,18 +21,21 @@ from vlmbench.class_names import listing, normalise
 from vlmbench.data.base import ImageDataset
 from vlmbench.errors import ModelError
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.remarks.base import say
+from vlmbench.remarks.codes import OTHER_CATEGORIES
 from vlmbench.tasks.classification.scores import TOP, Needed, Scored, no_temperature, truth
 from vlmbench.tasks.columns import fixed_lists, strings
 from vlmbench.tasks.given.base import GivenAnswers
 from vlmbench.tasks.given.contents import given_contents
 from vlmbench.tasks.given.matching import Matcher, refuse_or_leave_out
-from vlmbench.tasks.given.tables import METADATA, NAMES, GivenTable, read_table
-from vlmbench.wording import counted
+from vlmbench.tasks.given.tables import METADATA, NAMES, GivenTable, checked, read_table
+from vlmbench.wording import counted, either
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".npz")
 """The files of answers. Runs write the first."""
 _SCORES = ("scores", "logits", "probabilities", "probs", "similarities")
-_BEST = ("prediction", "predicted", "label", "pred", "class", "predictions", "labels", "preds")
+_BEST = ("prediction", "predicted", "pred", "predictions", "preds", "label", "class", "labels")
+"""The columns that may hold the best class. Files that also hold the truth call that one a label or a class."""
 _CONFIDENCE = ("confidence", "score", "probability", "confidences")
 _SUM = 1e-3
 """How far the sum of probabilities in a file may be from 1, for rounding of printed numbers."""
@@ -174,8 +177,10 @@ def read_answers(given: GivenAnswers, class_names: Sequence[str]) -> ClassAnswer
         )
     samples = table.texts(names)
     if columns:
-        scores = np.stack([table.numbers(name) for name in columns], axis=1).astype(np.float32)
-        return _with_kind(given, table, samples, scores, None)
+        _tell_of_other_columns(rest)
+        with np.errstate(over="ignore"):
+            scores = np.stack([table.numbers(name) for name in columns], axis=1).astype(np.float32)
+        return _with_kind(given, table, samples, checked(scores, table.where), None)
     if (name := rest.named(_SCORES)) is not None:
         return _with_kind(given, table, samples, _in_order(table, table.lists(name), class_names), name.casefold())
     if (name := rest.named([each for each in _BEST if each != names])) is not None:
@@ -205,13 +210,13 @@ def _with_kind(
     _same_rows(given.path, len(names), scores=len(scores))
     said = {"logits": "logits", "probabilities": "probabilities", "probs": "probabilities"}
     kind = given.scores or table.facts.get("scores") or said.get(column or "")
+    scale = given.logit_scale if given.logit_scale is not None else table.facts.get("logit_scale")
     sums_to_one = bool((scores >= 0).all()) and bool(np.abs(scores.sum(axis=1, dtype=np.float64) - 1).max() <= _SUM)
-    if kind is None and sums_to_one:
+    if kind is None and scale is None and sums_to_one:
         kind = "probabilities"
     if kind == "probabilities" and not ((scores >= 0) & (scores <= 1 + _SUM)).all():
         row = int(np.flatnonzero(~((scores >= 0) & (scores <= 1 + _SUM)).all(axis=1))[0])
         raise ModelError(f"{given.path}: row {row + 1:,}: a probability is from 0 to 1")
-    scale = given.logit_scale if given.logit_scale is not None else table.facts.get("logit_scale")
     if kind == "probabilities":
         scale = None
     if scale is not None:
@@ -219,6 +224,26 @@ def _with_kind(
             raise ModelError(f"{given.path}: its logit_scale is {scale!r}, not a number above 0")
         kind = kind or "similarities"
     return ClassAnswers(names, scores, kind=kind, logit_scale=scale)
+
+
+def _tell_of_other_columns(rest: GivenTable) -> None:
+    """Make a remark about columns that seem to be scores of classes that the task does not have."""
+    known = {*NAMES, *_BEST, *_SCORES, *_CONFIDENCE}
+    others = [
+        name
+        for name, column in rest.columns.items()
+        if name.casefold() not in known and isinstance(column, pa.Array) and pa.types.is_floating(column.type)
+    ]
+    if others:
+        count = len(others)
+        say(
+            OTHER_CATEGORIES,
+            f"{counted(count, 'column')} of {rest.where} {either(count, 'is not a class', 'are not classes')} of the "
+            f"task, and {either(count, 'was', 'were')} not used",
+            brief=f"{counted(count, 'other column')}",
+            count=count,
+            examples=others,
+        )
 
 
 def _same_rows(path: Path, names: int, **others: int | None) -> None:
@@ -275,8 +300,10 @@ def _in_order(
             f"{table.where}: it has scores of {scores.shape[1]:,} classes, but the task has {len(class_names):,}"
         )
     stated = table.facts.get("classes")
-    if stated is None or list(stated) == list(class_names):
+    if stated is None or stated == list(class_names):
         return scores
+    if not isinstance(stated, list):
+        raise ModelError(f"{table.where}: 'classes' must be a list of names, not {stated!r}")
     places: dict[str, int] = {}
     for place, name in enumerate(map(str, stated)):
         places.setdefault(normalise(name), place)
@@ -296,23 +323,25 @@ def _labels(table: GivenTable, name: str, class_names: Sequence[str]) -> npt.NDA
     Raises:
         ModelError: a row has something else.
     """
-    exact: dict[str, int] = {}
-    for index, own in enumerate(class_names):
-        exact.setdefault(own, index)
-    folded: dict[str, int] = {}
-    for own, index in exact.items():
-        folded.setdefault(normalise(own), index)
+    exact, folded = _by_name(class_names), _by_name([normalise(own) for own in class_names])
+    indices = {str(index): [index] for index in range(len(class_names))}
     found = np.empty(len(table.columns[name]), dtype=np.int64)
     for row, text in enumerate(table.texts(name)):
-        label = exact.get(text, folded.get(normalise(text)))
-        if label is None and text.strip().isdecimal() and int(text) < len(class_names):
-            label = int(text)
-        if label is None:
+        labels = exact.get(text) or folded.get(normalise(text)) or indices.get(text.strip().lstrip("0") or "0", [])
+        if len(labels) != 1:
+            what = f"the name of {len(labels):,} classes" if labels else "not a class"
             raise ModelError(
-                f"{table.where}: row {row + 1:,}: {text!r} is not a class of the task",
+                f"{table.where}: row {row + 1:,}: {text!r} is {what} of the task",
                 hint=f"A class is its name, such as {class_names[0]!r}, or its index from 0 to {len(class_names) - 1}.",
             )
-        found[row] = label
+        found[row] = labels[0]
+    return found
+
+
+def _by_name(names: Sequence[str]) -> Mapping[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for label, name in enumerate(names):
+        found.setdefault(name, []).append(label)
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,14 +22,13 @@ from numpy.typing import NDArray
 from vlmbench.errors import ModelError
 from vlmbench.files import MOST_DATA_BYTES, read_bytes
 from vlmbench.run_lengths import outlined
+from vlmbench.tasks.given.base import PICKLES
 from vlmbench.wording import listed
 
 SUFFIXES = (".json", ".bbox.json", ".json.gz", ".parquet")
 """The endings of results files with boxes."""
 OUTLINES = (".segm.json",)
 """The ending of mmdetection's results files with masks. They have boxes, too."""
-PICKLES = (".pkl", ".pickle", ".pth", ".pt")
-"""The endings of files that are refused, because to open them may run code. The message says what to write instead."""
 RESULTS = (*SUFFIXES, *OUTLINES, *PICKLES)
 """The endings of all files that are looked for. ``--save-answers`` writes the first."""
 RESULTS_OF_MASKS = tuple(suffix for suffix in RESULTS if suffix != ".bbox.json")
@@ -112,7 +112,7 @@ def read_results(path: Path) -> ResultsFile:
         content = read_bytes(path)
         if path.name.endswith(".gz"):
             content = _unpacked(content)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if path.name.endswith(PICKLES) or content.startswith((_PICKLE, _ZIP)):
         raise ModelError(

@@ -28,6 +28,8 @@ COUNTING = (DATA, FROM_0, FROM_1)
 """The values of the card's option ``category_ids``: the data's own ids, or places in the order of the classes."""
 NOTHING = -1
 """The place of an id that the data does not have."""
+_DIGITS = 18
+"""A text of more digits is not the number of an image or a class."""
 
 
 def state_the_meaning(path: Path) -> str:
@@ -97,14 +99,18 @@ def match_categories(
     by_name = _class_names(class_names)
     classes = len(facts.category_ids)
     numbers = _meaning(facts, counting)
-    written = {int(name) for name in set(ids) if isinstance(name, int) or (name not in by_name and name.isdecimal())}
+    written = {
+        name if isinstance(name, int) else _whole(name)
+        for name in set(ids)
+        if isinstance(name, int) or (name not in by_name and _whole(name) != NOTHING)
+    }
     if written and counting is None:
         _check_numbers(written, facts, classes, path)
     place_of = {}
     for name in set(ids):
         found = numbers.get(name) if isinstance(name, int) else by_name.get(name, by_name.get(normalise(name)))
-        if found is None and isinstance(name, str) and name.isdecimal():
-            found = numbers.get(int(name))
+        if found is None and isinstance(name, str):
+            found = numbers.get(_whole(name))
         place_of[name] = NOTHING if found is None else found
     example = class_names[0][0] if class_names and class_names[0] else ""
     return _matched(ids, place_of, "category ids", f"{next(iter(numbers), 0)} and {example!r}", path)
@@ -176,9 +182,20 @@ def _numbered_names(samples: Sequence[str]) -> dict[int, int]:
 def _image(name: Id, matcher: Matcher, numbers: Mapping[int, int]) -> int:
     if isinstance(name, int):
         return numbers.get(name, NOTHING)
-    if found := matcher.find(name):
-        return found[0]
-    return numbers.get(int(name), NOTHING) if name.isdecimal() else NOTHING
+    found, number = matcher.find(name), numbers.get(_whole(name), NOTHING)
+    if found and number not in (NOTHING, *found):
+        samples = matcher.dataset.samples
+        raise ModelError(
+            f"{matcher.where}: the image id {name!r} is a text that may be the data's id of {samples[number].id!r} or "
+            f"the name of {samples[found[0]].id!r}",
+            hint="Write ids as numbers, or names of files with their endings.",
+        )
+    return found[0] if found else number
+
+
+def _whole(name: str) -> int:
+    """The whole number that a text is; one that is no id if it is none."""
+    return int(name) if name.isdecimal() and len(name) <= _DIGITS else NOTHING
 
 
 def _class_names(lists: Sequence[Sequence[str]]) -> dict[str, int]:

@@ -31,14 +31,14 @@ class GivenAnswers:
         path: the file, or the folder.
         missing: what happens to samples without an answer: the pair fails, or they are left out.
         scores: what scores of classes are; None: the card does not say.
-        logit_scale: the factor of logits before a softmax; None: the card does not say.
+        logit_scale: the factor of the scores before a softmax; None: the card does not say.
         images_absent: whether no image is on this machine.
         hashes: the content hashes of samples that are known.
     """
 
     path: Path
     missing: Literal["refuse", "left-out"] = "refuse"
-    scores: Literal["logits", "probabilities"] | None = None
+    scores: Literal["logits", "probabilities", "similarities"] | None = None
     logit_scale: float | None = None
     images_absent: bool = False
     hashes: ContentHashes = field(default_factory=ContentHashes)
@@ -63,6 +63,10 @@ class TakesAnswers(Protocol):
         Raises:
             ModelError: the file cannot be used; the message names it, and the row or sample.
         """
+
+
+PICKLES = (".pkl", ".pickle", ".pth", ".pt")
+"""The endings of files that are refused, because to open them may run code. The message says what to write instead."""
 
 
 def made_elsewhere(model: Model) -> bool:
@@ -142,7 +146,7 @@ def given_file(question: Question, model: Model) -> GivenFile | None:
 
 def _no_file(answers: Answers, task: str, suffixes: Sequence[str]) -> str:
     name, names = safe_name(task), list(answers.names())
-    wanted = [f"{name}{suffix}" if suffix else f"a folder {name}" for suffix in suffixes]
+    wanted = [f"{name}{suffix}" if suffix else f"a folder {name}" for suffix in suffixes if suffix not in PICKLES]
     there = [other for other in names if other.startswith(f"{name}.") or other == name]
     if there:
         found = f"; {listed(there)} cannot be read for this kind of task"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from vlmbench.class_names import listing
 from vlmbench.data.base import ImageDataset
 from vlmbench.data.formats.image_suffixes import is_image_name
+from vlmbench.data.formats.masks.names import composed
 from vlmbench.errors import ModelError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import ANSWERS_MISSING, ANSWERS_UNMATCHED
@@ -30,7 +32,8 @@ class Matcher:
     """The samples of a dataset by their names.
 
     A name is the id of a sample, or the end of an id after a ``/``; or an id is the end of the name. If one of the two
-    has the suffix of an image or a clip and the other has no such suffix, the suffix does not count.
+    has the suffix of an image or a clip and the other has no such suffix, the suffix does not count. If no id fits so,
+    spaces around a name do not count, and the two forms of letters with accents (NFC and NFD) are the same.
 
     Args:
         where: the name of the file of answers in messages.
@@ -59,37 +62,17 @@ class Matcher:
         return []
 
     def _candidates(self, name: str) -> Iterator[list[int]]:
-        stem = _stem(name)
-        yield self._ids.get(name, [])
-        for tail in _tails(name):
-            yield self._ids.get(tail, [])
-        yield self._tails.get(name, [])
-        if stem == name:
-            for tail in (name, *_tails(name)):
-                yield self._stems.get(tail, [])
-            yield self._tails_of_stems.get(name, [])
-        else:
-            for tail in (stem, *_tails(stem)):
-                yield self._ids.get(tail, [])
-            yield self._tails.get(stem, [])
+        yield from self._names.candidates(name)
+        if not name.isascii() or name != name.strip():
+            yield from self._composed_names.candidates(composed(name.strip()))
 
     @cached_property
-    def _ids(self) -> _Index:
-        return _index((sample.id, number) for number, sample in enumerate(self.dataset.samples))
+    def _names(self) -> _Names:
+        return _Names([sample.id for sample in self.dataset.samples])
 
     @cached_property
-    def _stems(self) -> _Index:
-        return _index((_stem(sample.id), number) for number, sample in enumerate(self.dataset.samples))
-
-    @cached_property
-    def _tails(self) -> _Index:
-        samples = enumerate(self.dataset.samples)
-        return _index((tail, number) for number, sample in samples for tail in _tails(sample.id))
-
-    @cached_property
-    def _tails_of_stems(self) -> _Index:
-        samples = enumerate(self.dataset.samples)
-        return _index((tail, number) for number, sample in samples for tail in _tails(_stem(sample.id)))
+    def _composed_names(self) -> _Names:
+        return _Names([composed(sample.id) for sample in self.dataset.samples])
 
     def rows(self, names: Sequence[str]) -> NDArray[np.int64]:
         """(S,) for each sample of the dataset, the row of its name; -1 for a sample that has no row.
@@ -125,6 +108,44 @@ class Matcher:
             )
         tell_of_unmatched(unknown, self.where)
         return rows
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The places of ids, by their names."""
+
+    ids: Sequence[str]
+
+    def candidates(self, name: str) -> Iterator[list[int]]:
+        stem = _stem(name)
+        yield self._ids.get(name, [])
+        for tail in _tails(name):
+            yield self._ids.get(tail, [])
+        yield self._tails.get(name, [])
+        if stem == name:
+            for tail in (name, *_tails(name)):
+                yield self._stems.get(tail, [])
+            yield self._tails_of_stems.get(name, [])
+        else:
+            for tail in (stem, *_tails(stem)):
+                yield self._ids.get(tail, [])
+            yield self._tails.get(stem, [])
+
+    @cached_property
+    def _ids(self) -> _Index:
+        return _index((name, number) for number, name in enumerate(self.ids))
+
+    @cached_property
+    def _stems(self) -> _Index:
+        return _index((_stem(name), number) for number, name in enumerate(self.ids))
+
+    @cached_property
+    def _tails(self) -> _Index:
+        return _index((tail, number) for number, name in enumerate(self.ids) for tail in _tails(name))
+
+    @cached_property
+    def _tails_of_stems(self) -> _Index:
+        return _index((tail, number) for number, name in enumerate(self.ids) for tail in _tails(_stem(name)))
 
 
 def tell_of_unmatched(names: Sequence[str], where: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import lzma
 import struct
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlmbench.errors import ModelError
-from vlmbench.files import check_regular
+from vlmbench.files import MOST_DATA_BYTES, check_regular
 
 _LOCAL_HEADER = 30
 """The size of the fixed part of the header before each member of a zip file."""
-_BROKEN = (BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError, struct.error)
+_BROKEN = (
+    *(BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError, RecursionError, RuntimeError),
+    *(struct.error, zlib.error, lzma.LZMAError),
+)
 
 
 def open_matrices(path: Path) -> Mapping[str, Any]:
@@ -49,6 +54,8 @@ def _name(member: ZipInfo) -> str:
 
 def _member(path: Path, archive: ZipFile, member: ZipInfo) -> Any:
     if member.filename.endswith(".json"):
+        if member.file_size > MOST_DATA_BYTES:
+            raise ValueError(f"{member.filename} is too large")
         return json.loads(archive.read(member))
     if member.compress_type != ZIP_STORED:
         with tempfile.TemporaryFile() as unpacked, archive.open(member) as packed:

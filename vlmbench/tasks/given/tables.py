@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from vlmbench.class_names import listing
 from vlmbench.errors import ModelError
-from vlmbench.files import decoded_text, read_bytes
+from vlmbench.files import MOST_DATA_BYTES, decoded_text, read_bytes, size_text
 from vlmbench.wording import counted
 
 NAMES = (
@@ -33,6 +35,9 @@ NAMES = (
 """The columns that may hold the names of samples, in the order in which they are looked for."""
 METADATA = b"vlmbench"
 """The key of the facts in a Parquet file of answers."""
+_QUOTED = re.compile(r'"[^"]*"')
+_HEADER = 2**22
+"""The delimiter of a CSV file is looked for in so many first characters at most."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ def _csv(content: bytes, where: str, texts: Sequence[str]) -> GivenTable:
         text = decoded_text(content)
     except UnicodeDecodeError as error:
         raise ModelError(f"{where}: not text in UTF-8: {error}") from error
-    first = text.partition("\n")[0]
+    first = _QUOTED.sub("", text[:_HEADER]).partition("\n")[0]
     delimiter = max("\t;,", key=lambda sign: (first.count(sign), sign == ","))
     header = [name.strip() for name in next(csv.reader(StringIO(text), delimiter=delimiter), [])]
     if twice := sorted({name for name in header if header.count(name) > 1}):
@@ -222,6 +227,9 @@ def _with_rows(table: pa.Table, where: str, facts: Mapping[str, Any]) -> GivenTa
 
 def _npz(content: bytes, where: str, texts: Sequence[str]) -> GivenTable:
     try:
+        with ZipFile(BytesIO(content)) as archive:
+            if (size := sum(member.file_size for member in archive.infolist())) > MOST_DATA_BYTES:
+                raise ValueError(f"it has {size_text(size)} when it is unpacked")
         with np.load(BytesIO(content), allow_pickle=False) as loaded:
             columns = {name: loaded[name] for name in loaded.files}
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds of error for a broken file

@@ -88,5 +88,6 @@ def read_answers(
     if caption is None and (scores := table.named(SCORES)) is not None:
         names = table.named(NAMES)
         arrays = {"scores": table.lists(scores), **({} if names is None else {"images": table.texts(names)})}
-        return matrices(path, {**arrays, **table.facts}, dataset, flat)
+        facts = {name: table.facts[name] for name in CAPTION if name in table.facts}
+        return matrices(path, {**facts, **arrays}, dataset, flat)
     return read_pairs(table, caption, dataset, flat)

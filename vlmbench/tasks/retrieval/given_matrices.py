@@ -92,11 +92,12 @@ class Matrices:
 
 
 def _part(matrix: NDArray[Any], rows: Places, columns: Places) -> NDArray[Any]:
-    """Some rows and columns of a matrix, in float64 if it is, else in float32."""
+    """Some rows and columns of a matrix, in float32 if that holds all its numbers, else in float64."""
     part = matrix[rows] if len(rows) < matrix.shape[0] or (np.diff(rows) != 1).any() else matrix
     if len(columns) != matrix.shape[1] or (columns != np.arange(len(columns))).any():
         part = part[:, columns]
-    return np.array(part, dtype=np.float64 if matrix.dtype == np.float64 else np.float32, order="C")  # may be read-only
+    short = np.can_cast(matrix.dtype, np.float32)
+    return np.array(part, dtype=np.float32 if short else np.float64, order="C")  # the file's part may be read-only
 
 
 def matrices(path: Path, arrays: Mapping[str, Any], dataset: ImageDataset, flat: Sequence[str]) -> Matrices:
@@ -117,7 +118,11 @@ def matrices(path: Path, arrays: Mapping[str, Any], dataset: ImageDataset, flat:
         )
     matrix, back = arrays[name], arrays.get(TEXT_TO_IMAGE)
     for each, what in ((matrix, name), (back, TEXT_TO_IMAGE)):
-        if each is not None and (each.ndim != 2 or each.dtype.kind not in "fiu"):
+        if each is None:
+            continue
+        if not isinstance(each, np.ndarray):
+            raise ModelError(f"{path}: {what!r} must be a matrix of numbers, not {type(each).__name__}")
+        if each.ndim != 2 or each.dtype.kind not in "fiu":
             raise ModelError(f"{path}: {what!r} must be a matrix of numbers, not {each.dtype} of shape {each.shape}")
     if back is not None and back.shape != matrix.shape[::-1]:
         raise ModelError(

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from vlmbench.class_names import listing
 from vlmbench.data.base import ImageDataset
 from vlmbench.errors import ModelError
-from vlmbench.files import MOST_DATA_BYTES, read_text
+from vlmbench.files import decoded_text, read_bytes
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import PAIRS_UNSCORED
 from vlmbench.tasks.given.matching import Matcher
@@ -138,7 +139,7 @@ def read_lists(path: Path, dataset: ImageDataset, flat: Sequence[str]) -> Pairs:
         ModelError: the file has another form, or a list has something twice.
     """
     try:
-        data = json.loads(read_text(path, most=MOST_DATA_BYTES))
+        data = json.loads(decoded_text(read_bytes(path)), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ModelError(f"{path}: cannot be read as JSON: {reason}") from error
@@ -156,12 +157,24 @@ def read_lists(path: Path, dataset: ImageDataset, flat: Sequence[str]) -> Pairs:
             )
         queries = [query for query, found in lists.items() for _ in found]
         found = [each for own in lists.values() for each in own]
+        if not found:
+            raise ModelError(f"{path}: all lists of {name!r} are empty")
         places = np.array([-place for own in lists.values() for place in range(len(own))], dtype=np.float64)
         images, captions = (queries, found) if name == IMAGE_TO_TEXT else (found, queries)
         numbered = _Numbered(str(path), dataset, flat).pairs(images, captions, places)
         numbered.check_once(np.ones(len(places), dtype=bool))
         both.append(numbered)
     return Pairs(str(path), both[0].number, both[0].some(None), both[1].some(None))
+
+
+def _once(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON file. A name that it has twice is an error: only the last one would count."""
+    found: dict[str, Any] = {}
+    for name, value in entries:
+        if name in found:
+            raise ValueError(f"{name!r} has two lists")
+        found[name] = value
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -56,7 +57,7 @@ def find_masks(folder: Path, dataset: ImageDataset) -> Mapping[int, Path]:
         free = sorted(set(masks) - set(found.values()))
         if lone and free:
             try:
-                found |= way(lone, free, dataset, str(folder))
+                found |= way(lone, free, _Names(dataset, masks, str(folder)))
             except DataError as error:
                 raise ModelError(error.message, hint="Keep one mask of each image.") from error
     if not found:
@@ -83,47 +84,66 @@ def _mask_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _saved_names(lone: Sequence[int], masks: Sequence[str], dataset: ImageDataset, place: str) -> dict[int, str]:
+@dataclass(frozen=True)
+class _Names:
+    """All samples and all mask files of a folder.
+
+    Names without folders tell samples apart only if they do so among all of them. Among the rest, a mask of another
+    split would pass for the last sample that has no mask.
+    """
+
+    dataset: ImageDataset
+    masks: Sequence[str]
+    place: str
+
+
+def _saved_names(lone: Sequence[int], masks: Sequence[str], names: _Names) -> dict[int, str]:
     """Masks under the names that :func:`saving_masks` gives."""
     there, found = set(masks), {}
     for form in range(len(_forms(""))):
         for index in lone:
-            name = _forms(dataset.samples[index].id)[form]
+            name = _forms(names.dataset.samples[index].id)[form]
             if index not in found and name in there:
                 found[index] = name
                 there.remove(name)
     return found
 
 
-def _names_of_images(lone: Sequence[int], masks: Sequence[str], dataset: ImageDataset, place: str) -> dict[int, str]:
+def _names_of_images(lone: Sequence[int], masks: Sequence[str], names: _Names) -> dict[int, str]:
     """Masks with the paths of images, with other endings."""
-    ids = {dataset.samples[index].id: index for index in lone}
-    return {ids[image]: mask for image, mask in pair_by_name(list(ids), masks, place, thorough=True).pairs}
+    ids = {names.dataset.samples[index].id: index for index in lone}
+    return {ids[image]: mask for image, mask in pair_by_name(list(ids), masks, names.place, thorough=True).pairs}
 
 
-def _names_of_files(lone: Sequence[int], masks: Sequence[str], dataset: ImageDataset, place: str) -> dict[int, str]:
+def _names_of_files(lone: Sequence[int], masks: Sequence[str], names: _Names) -> dict[int, str]:
     """Masks with the names of images, if their folders differ or are left out."""
-    return _by_file({index: dataset.samples[index].id for index in lone}, masks, place)
+    return _by_file([sample.id for sample in names.dataset.samples], lone, masks, names)
 
 
-def _names_of_masks(lone: Sequence[int], masks: Sequence[str], dataset: ImageDataset, place: str) -> dict[int, str]:
+def _names_of_masks(lone: Sequence[int], masks: Sequence[str], names: _Names) -> dict[int, str]:
     """Masks with the names of the data's own masks."""
+    dataset = names.dataset
     if not isinstance(dataset, NamesMasks):
         return {}
-    names = {index: dataset.mask_names[index] for index in lone}
+    own = {index: dataset.mask_names[index] for index in lone}
     by_stem = {composed(stem(mask)): mask for mask in masks}
-    found = {index: by_stem[composed(stem(name))] for index, name in names.items() if composed(stem(name)) in by_stem}
-    rest = {index: name for index, name in names.items() if index not in found}
-    return {**found, **_by_file(rest, sorted(set(masks) - set(found.values())), place)}
+    found = {index: by_stem[composed(stem(name))] for index, name in own.items() if composed(stem(name)) in by_stem}
+    rest = [index for index in lone if index not in found]
+    return {**found, **_by_file(dataset.mask_names, rest, sorted(set(masks) - set(found.values())), names)}
 
 
-def _by_file(paths: Mapping[int, str], masks: Sequence[str], place: str) -> dict[int, str]:
-    """Pairs by the names of files without folders; nothing if two files on one side have the same name."""
-    images = {PurePosixPath(path).name: index for index, path in paths.items()}
+def _by_file(paths: Sequence[str], lone: Sequence[int], masks: Sequence[str], names: _Names) -> dict[int, str]:
+    """Pairs by the names of files without folders; nothing if two files on one side have the same name.
+
+    Args:
+        paths: the path of each sample.
+    """
+    for each in (paths, names.masks):
+        if len({PurePosixPath(path).name for path in each}) < len(each):
+            return {}
+    images = {PurePosixPath(paths[index]).name: index for index in lone}
     own = {PurePosixPath(mask).name: mask for mask in masks}
-    if len(images) < len(paths) or len(own) < len(masks):
-        return {}
-    pairs = pair_by_name(sorted(images), sorted(own), place, thorough=True).pairs
+    pairs = pair_by_name(sorted(images), sorted(own), names.place, thorough=True).pairs
     return {images[image]: own[mask] for image, mask in pairs}
 
 
