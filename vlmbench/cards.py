@@ -37,7 +37,8 @@ NO_ADAPTER = "none"
 
 Capability: TypeAlias = Literal["features", "vectors", "patches", "boxes", "masks", "pixels", "clips"]
 CAPABILITIES: Mapping[str, str] = {
-    "features": "one feature of an image and of a text in one space: classification, retrieval, detection of given boxes",
+    "features": "one feature of an image and of a text in one space: classification, retrieval, detection of given "
+    "boxes",
     "vectors": "several vectors of an image or text, compared one by one: classification, retrieval",
     "patches": "a feature of each patch: segmentation, and detection with region_readout: roi-align",
     "boxes": "boxes of its own: detection",

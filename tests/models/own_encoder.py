@@ -29,6 +29,8 @@ class OwnEncoder(PreTrainedModel):
     def get_image_features(self, pixel_values):
         if self.config.way == "fails":
             raise ValueError("the pixels must be bytes")
+        if self.config.way == "fails silently":
+            raise ValueError
         return self.colours(pixel_values.mean(dim=(2, 3)))
 
     def get_text_features(self, input_ids, attention_mask=None):

@@ -116,7 +116,7 @@ def test_protocol_says_how_and_that_of_dual_encoders_is_as_it_was() -> None:
 
 def test_what_it_cannot_answer_is_said() -> None:
     clips = PLUGIN.ask(card("acc1"), {"test": toy_clips()}, TaskOptions())
-    assert "several vectors, and not one" in str(clips.unsupported(ToyVectors()))
+    assert "frames of a clip several vectors" in str(clips.unsupported(ToyVectors()))
     data = toy_dataset()
     asked = TaskOptions(transfer=TransferAsked(method="tip-adapter", shots=1))
     adapted = PLUGIN.ask(card("acc1"), {"test": data, "train": toy_dataset(seed=1)}, asked)

@@ -121,7 +121,7 @@ _INSTEAD: Mapping[str, str] = {
     "Detector": "for boxes (-t demo-detection-native, or your own with -t coco:DIR)",
     "InstanceSegmenter": "for the mask of each object (-t demo-instances)",
     "Segmenter": "for the class of each pixel (-t demo-segmentation)",
-    "ClipEncoder": "for the class of clips of several frames (-t frames:DIR, with options: {frames: N} in a card)",
+    "ClipEncoder": "for the zero-shot class of clips (in a card: kind: frames, options: {frames: N})",
     "MultiVectorEncoder": "for zero-shot classification and retrieval (-t demo-scenes, -t demo-retrieval)",
 }
 """What a model without encoders can do, by its capability."""
@@ -321,6 +321,8 @@ class ClipEncoder(Protocol):
 
     frames_per_clip: int
     """T, the number of frames of a clip. The model takes no other number."""
+    logit_scale: float
+    """The factor of the cosines before a softmax; 1.0 without one."""
 
     def preprocess_frame(self, image: PIL.Image.Image) -> Tensor:
         """Map a frame in any mode to (3, H, W) float32. Several threads call it at once."""

@@ -77,9 +77,14 @@ def lacks_similarity(model: Model, frames: int) -> str | None:
     Args:
         frames: the number of images of a sample. Several vectors of each frame are not averaged to those of a clip.
     """
-    if frames == 1 and multi_vector(model):
+    if multi_vector(model) is None:
+        return lacks_encoders(model)
+    if frames == 1:
         return None
-    return lacks_encoders(model)
+    return (
+        f"it gives each of the {frames} frames of a clip several vectors, and vlmbench does not average those. Set "
+        "options: {frames: 1} of the source in a card of your own, or ask a dual encoder, such as -m demo-clip"
+    )
 
 
 def similarity_fields(encoder: MultiVectorEncoder) -> Mapping[str, Any]:

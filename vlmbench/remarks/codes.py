@@ -302,7 +302,7 @@ SEVERAL_WEIGHTS = Code(
 MISSING_WEIGHTS = Code("missing-weights", "The checkpoint lacks a weight. The library's fixed value was used.")
 SCALE_ASSUMED = Code(
     "scale-assumed",
-    "The checkpoint has no logit scale, so another factor was used. Confidences and calibration depend on it, and "
+    "The model's files state no logit scale, so a usual factor was used. Confidences and calibration depend on it, and "
     "rankings do not.",
 )
 UNVERIFIED_FAMILY = Code(

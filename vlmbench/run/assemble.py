@@ -11,7 +11,7 @@ from vlmbench.cards import ModelCard, Role
 from vlmbench.data.base import READING_RULES, ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
-from vlmbench.models.base import Model
+from vlmbench.models.base import ClipEncoder, Model, capability, lacks_encoders
 from vlmbench.models.multi_vector import multi_vector
 from vlmbench.records import DatasetInfo, GivenFile, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark
@@ -129,7 +129,7 @@ def _dataset_info(
 
 def _model_info(model: Model, answers: GivenFile | None) -> ModelInfo:
     card, identity = model.card, model.identity
-    encoders = multi_vector(model) or model
+    encoders = multi_vector(model) or (capability(model, ClipEncoder) if lacks_encoders(model) else None) or model
     return ModelInfo(
         name=card.name,
         adapter=card.adapter,
@@ -142,7 +142,7 @@ def _model_info(model: Model, answers: GivenFile | None) -> ModelInfo:
         tokenizer=identity.tokenizer,
         libraries=dict(identity.libraries),
         capabilities=sorted(model.capabilities),
-        embedding_dim=getattr(encoders, "embedding_dim", None),
+        embedding_dim=getattr(encoders, "embedding_dim", getattr(model, "embedding_dim", None)),
         logit_scale=getattr(encoders, "logit_scale", None),
         logit_bias=getattr(model, "logit_bias", None),
         revision=identity.revision,

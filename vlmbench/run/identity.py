@@ -40,6 +40,8 @@ _FIRST_FIELDS: Mapping[type, str] = {
 }
 """The fields that plan ids always contain. A later field is in an id only if it differs from its default, so that ids
 do not change for users who do not use it."""
+_FACTS: Mapping[type, frozenset[str]] = {ModelCard: frozenset({"family", "capabilities", "verified"})}
+"""Later fields that are in no plan id: the name of a model's code and what it can do are no part of a question."""
 _PACKAGES = (
     *("torch", "torchvision", "open_clip_torch", "transformers", "pillow", "numpy", "datasets", "timm", "av"),
     *("pycocotools", "faster-coco-eval", "hotcoco", "opencv-contrib-python-headless"),
@@ -120,14 +122,15 @@ def plan_id(model: ModelCard, task: TaskCard, options: TaskOptions, precision: s
 
 
 def _described(value: Any) -> Any:
-    """A card with its parts as plain data. Later fields are left out if they have their defaults."""
+    """A card with its parts as plain data. Later fields are left out if they have their defaults or are only facts."""
     if isinstance(value, list):
         return [_described(each) for each in value]
     if not isinstance(value, BaseModel):
         return value
     first = next(_FIRST_FIELDS[kind] for kind in type(value).__mro__ if kind in (*_FIRST_FIELDS, BaseModel)).split()
     defaults = {name: spec.get_default(call_default_factory=True) for name, spec in type(value).model_fields.items()}
-    chosen = {name: getattr(value, name) for name in defaults}
+    facts = _FACTS.get(type(value), frozenset())
+    chosen = {name: getattr(value, name) for name in defaults if name not in facts}
     return {name: _described(found) for name, found in chosen.items() if name in first or found != defaults[name]}
 
 

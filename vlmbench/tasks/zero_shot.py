@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,8 +63,9 @@ def zero_shot(
     engine.tell_of_labels(prompts.prompts[:: len(prompts.prompts) // count], prompts.class_names)
     with engine.timed("text"):
         features = rows_of(engine.ask(encoder.encode_prompts, prompts.prompts))
-    scale = float(cast(Any, engine.model).logit_scale)
-    return ClipClassifier(engine, encoder, features, count, scale), engine.clips(encoder, dataset, indices)
+    return ClipClassifier(engine, encoder, features, count, encoder.logit_scale), engine.clips(
+        encoder, dataset, indices
+    )
 
 
 def lacks(model: Model, dataset: ImageDataset) -> str | None:

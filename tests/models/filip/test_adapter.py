@@ -232,7 +232,7 @@ def test_the_transform_is_the_authors(model: FilipModel) -> None:
 
 def test_it_keeps_every_promise_and_reads_77_tokens(file: Path) -> None:
     model = opened(file)
-    kept = check_model(model, any_mode=True).kept
+    kept = check_model(ModelCard(name="filip", adapter="filip", spec=str(file)), any_mode=True).kept
     assert any("encode_text_vectors" in promise for promise in kept)
     assert model.logit_scale == pytest.approx(float(torch.exp(weights()["logit_scale_dense"])))
     reader: Any = model.capabilities["TokenReader"]
@@ -289,6 +289,21 @@ WRONG: dict[str, tuple[Callable[[State], State], str]] = {
     "NaN": (
         lambda state: {**state, "image_mapping.bias": torch.full((DENSE,), float("nan"))},
         r"1 weight holds NaN or infinity: image_mapping\.bias",
+    ),
+    **{
+        f"{name} of one number": (
+            lambda state, name=name: {**state, name: torch.ones(())},
+            rf"{name.replace('.', '[.]')} has not the shape that FILIP's has",
+        )
+        for name in ("visual.proj", "encode_text.positional_embedding", "image_mapping.weight")
+    },
+    "three scales": (
+        lambda state: {**state, "logit_scale_dense": torch.ones(3)},
+        "logit_scale_dense or visual.conv1.weight has not the shape",
+    ),
+    "an endless scale": (
+        lambda state: {**state, "logit_scale_dense": torch.tensor(100.0)},
+        "1 weight holds NaN or infinity: logit_scale_dense",
     ),
     "no positions": (without("visual.positional"), "lacks weights of FILIP's towers"),
     "five patches": (

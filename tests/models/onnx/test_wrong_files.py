@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -117,6 +119,82 @@ def test_weights_outside_the_folder(folder: Path, place: str) -> None:
         open_onnx(folder)
 
 
+def outside_sparse() -> onnx.SparseTensorProto:
+    sparse = onnx.SparseTensorProto(dims=[4])
+    sparse.values.CopyFrom(onnx.TensorProto(name="sparse", data_type=1, dims=[1], data_location="EXTERNAL"))
+    sparse.values.external_data.add(key="location", value="../../etc/passwd")
+    sparse.indices.CopyFrom(onnx.TensorProto(data_type=7, dims=[1], int64_data=[0]))
+    return sparse
+
+
+def sparse_initializer(model: onnx.ModelProto) -> None:
+    model.graph.sparse_initializer.append(outside_sparse())
+
+
+def sparse_attribute(model: onnx.ModelProto) -> None:
+    model.graph.node.append(onnx.helper.make_node("Constant", [], ["x"], sparse_value=outside_sparse()))
+
+
+@pytest.mark.parametrize("put", [sparse_initializer, sparse_attribute])
+def test_sparse_weights_outside_the_folder(folder: Path, put: Callable[[onnx.ModelProto], None]) -> None:
+    file = folder / "visual.onnx"
+    model = onnx.load(file)
+    put(model)
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=r"names the file '../../etc/passwd' for its weights, which is outside"):
+        open_onnx(folder)
+
+
+def with_external(folder: Path) -> Path:
+    graph = folder / "visual.onnx"
+    onnx.save(onnx.load(graph), graph, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return folder / "weights.bin"
+
+
+def test_weights_behind_a_link_that_leaves_the_folder(folder: Path, tmp_path: Path) -> None:
+    weights = with_external(folder)
+    weights.symlink_to(weights.rename(tmp_path / "elsewhere.bin"))
+    with pytest.raises(ModelError, match=r"a link to a place outside the graph's folder") as caught:
+        open_onnx(folder)
+    assert "Copy the file that the link leads to" in str(caught.value.hint)
+
+
+def test_weights_that_lack_their_last_byte(folder: Path) -> None:
+    weights = with_external(folder)
+    size = weights.stat().st_size
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=rf"it has {size - 1:,} bytes, but visual.onnx reads {size:,}"):
+        open_onnx(folder)
+
+
+def test_operators_of_onnxruntime_extensions(folder: Path) -> None:
+    def foreign(model: onnx.ModelProto) -> None:
+        model.opset_import.append(onnx.helper.make_opsetid("ai.onnx.contrib", 1))
+        model.graph.node.append(onnx.helper.make_node("Run", ["input"], ["x"], domain="ai.onnx.contrib"))
+
+    edited(folder / "visual.onnx", foreign)
+    with pytest.raises(ModelError, match=r"operators of ai.onnx.contrib, which only a library"):
+        open_onnx(folder)
+
+
+def test_a_graph_that_needs_too_much_memory(folder: Path) -> None:
+    """4 TiB of ones, added to the features."""
+
+    def huge(model: onnx.ModelProto) -> None:
+        sizes = onnx.numpy_helper.from_array(np.array([2**40], dtype=np.int64), "sizes")
+        model.graph.initializer.append(sizes)
+        output = model.graph.output[0].name
+        for node in model.graph.node:
+            node.output[:] = ["before" if name == output else name for name in node.output]
+        model.graph.node.append(onnx.helper.make_node("ConstantOfShape", ["sizes"], ["many"]))
+        model.graph.node.append(onnx.helper.make_node("ReduceSum", ["many"], ["sum"], keepdims=0))
+        model.graph.node.append(onnx.helper.make_node("Add", ["before", "sum"], [output]))
+
+    edited(folder / "visual.onnx", huge)
+    with pytest.raises(ModelError, match=r"6 test images did not fit into memory"):
+        open_onnx(folder)
+
+
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
@@ -221,6 +299,20 @@ def test_a_misspelt_option(folder: Path) -> None:
 def test_a_scale_that_is_none(folder: Path, scale: float) -> None:
     with pytest.raises(ModelError, match=r"logit_scale is .* but must be a positive number"):
         open_onnx(folder, logit_scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"logit_scale": 10, "logit_bias": float("nan")}, "logit_bias is nan, but must be a number"),
+        ({"logit_bias": float("inf")}, "logit_bias is inf, but must be a number"),
+        ({"context_length": 0}, "context_length is 0, but must be 1 or more"),
+        ({"lowercase": True}, "lowercase has no effect on a tokenizer of open_clip"),
+    ],
+)
+def test_an_option_that_cannot_be_right(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        open_onnx(folder, **options)
 
 
 def test_a_device_that_this_onnxruntime_lacks(folder: Path) -> None:

@@ -187,3 +187,11 @@ def test_a_module_in_memory_is_the_same_model(folder: Path, model: Model) -> Non
 
 def test_cards_state_what_the_family_can_do(model):
     check_cards_of("blip-2", "transformers", model)
+
+
+def test_a_loaded_model_that_was_trained_since_is_refused(folder: Path) -> None:
+    changed: Any = open_folder(folder)
+    assert as_model(changed).load() is changed
+    changed.network.text_projection.weight.data.mul_(2)
+    with pytest.raises(ModelError, match="its weights have changed since it was loaded"):
+        as_model(changed).load()

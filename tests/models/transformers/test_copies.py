@@ -118,6 +118,19 @@ def test_siglips_patches_are_its_heads_answers_to_one_patch(size):
     assert torch.equal(vision(pixel_values=pixels(32, 32)).pooler_output, before)
 
 
+def test_autocast_leaves_siglips_residual_stream_as_the_library_does():
+    network = shaken(siglip).float()
+    dense = dense_encoder("model", network, processor("SiglipImageProcessor"))
+    assert dense is not None
+    seen: list[torch.dtype] = []
+    network.vision_model.encoder.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    images = pixels(32, 32).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network.get_image_features(images)
+        dense.encode_patches(images, "maskclip")
+    assert seen == [torch.float32, torch.float32]
+
+
 @pytest.mark.parametrize("size", [(32, 32), (48, 80)])
 def test_siglip_is_the_same_through_open_clip(size):
     """The same weights in timm's tower, which open_clip holds, give the same patches."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vlmbench.errors import ModelError
+from vlmbench.errors import ModelError, UnsupportedError
 from vlmbench.remarks.base import gathered_remarks
 from vlmbench.remarks.codes import WARNING
 
@@ -284,9 +284,19 @@ def test_folders_of_other_libraries(tmp_path, files, message):
 def test_an_unknown_family_points_to_open_clip_only_if_that_is_true(tmp_path, config, pointed):
     transformers.BertConfig().save_pretrained(tmp_path)
     (tmp_path / config).write_text("{}")
-    with pytest.raises(ModelError, match=r"'bert'[^\n]*\nIt knows [^\n]*clip, siglip") as caught:
+    with pytest.raises(UnsupportedError, match="the model type 'bert' is a model of text alone") as caught:
         open_folder(tmp_path)
     assert ("open_clip" in (caught.value.hint or "")) is pointed
+
+
+def test_a_model_type_that_the_library_lacks(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "my_model"}')
+    with pytest.raises(ModelError, match=r"has the model type 'my_model', which transformers") as caught:
+        open_folder(tmp_path)
+    assert len(str(caught.value)) < 400 and "a newer version of transformers" in (caught.value.hint or "")
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"does not know\nIt has an open_clip_config\.json"):
+        open_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,16 @@ def test_a_repositorys_own_dual_encoder_loads_as_unverified(tmp_path):
     assert_same_features(torch.cat([model.encode_text([text]) for text in TEXTS]), model.encode_text(TEXTS))
 
 
+def test_other_code_of_the_same_weights_is_another_model(tmp_path):
+    folder = own_folder(tmp_path / "own")
+    first = trusted(folder).identity
+    assert trusted(folder).identity == first
+    code = folder / "own_encoder.py"
+    code.write_text(code.read_text().replace("pixel_values.mean(dim=(2, 3))", "pixel_values.amax(dim=(2, 3))"))
+    second = trusted(folder).identity
+    assert second.weights_sha256 == first.weights_sha256 and second.architecture != first.architecture
+
+
 def test_its_code_runs_only_with_permission(tmp_path):
     with pytest.raises(ModelError, match="--trust-remote-code"):
         open_folder(own_folder(tmp_path / "own"))
@@ -71,6 +81,7 @@ def test_its_code_runs_only_with_permission(tmp_path):
         ("other length", "OwnEncoder", "not vectors in one space"),
         ("unmasked", "OwnEncoder", "change by up to"),
         ("fails", "OwnEncoder", "ValueError: the pixels must be bytes"),
+        ("fails silently", "OwnEncoder", "cannot be called like a dual encoder: ValueError"),
         ("right", "OwnOfInstructions", "get_text_features needs instruction, too"),
         ("right", "OwnOfImages", "it lacks get_text_features"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,8 +144,8 @@ def test_what_it_cannot_be_asked_is_said(folder, clips):
     single: Any = Clips(clips, 1)
     assert "it takes clips of 4 frames, and the data gives 1." in (lacks(model, single) or "")
     images: Any = single.clips  # no clips, but images
-    assert "for the class of clips of several frames" in (lacks(model, images) or "")
-    with pytest.raises(UnsupportedError, match="clips of several frames"):
+    assert "for the zero-shot class of clips" in (lacks(model, images) or "")
+    with pytest.raises(UnsupportedError, match="for the zero-shot class of clips"):
         dual_encoder(model)
 
 
@@ -158,6 +159,22 @@ def test_it_keeps_every_promise(folder):
     model = open_folder(folder)
     found = check_model(model)
     assert len([promise for promise in found.kept if promise.startswith("ClipEncoder")]) == 3
+
+
+def test_a_model_that_is_nothing_but_its_clip_encoder(folder, clips):
+    """The protocols promise no scale of the model itself."""
+    whole = open_folder(folder)
+    model: Any = SimpleNamespace(
+        card=whole.card,
+        identity=whole.identity,
+        device=whole.device,
+        capabilities={"ClipEncoder": whole.capabilities["ClipEncoder"]},
+    )
+    dataset: Any = Clips(clips, saved.FRAMES)
+    engine = FeatureEngine(model, EngineSettings(batch_size=8))
+    classifier, batches = zero_shot(engine, dataset, range(len(clips)), prompt_set(["{}"]))
+    logits = torch.cat([classifier.logits(batch.features) for batch in batches])
+    assert classifier.scale == whole.logit_scale and logits.shape == (len(clips), len(CLASSES))
 
 
 class SeesOthers:
@@ -174,6 +191,10 @@ class SeesOthers:
         return found - found.mean(dim=0) / 2
 
 
+class NoScale(SeesOthers):
+    logit_scale = float("nan")
+
+
 class OneForEachPrompt(SeesOthers):
     def similarities(self, clips: torch.Tensor, prompts: torch.Tensor, num_classes: int) -> torch.Tensor:
         return self._right.similarities(clips, prompts, len(prompts))
@@ -184,6 +205,7 @@ class OneForEachPrompt(SeesOthers):
     [
         (SeesOthers, "a clip has the same cosines alone"),
         (OneForEachPrompt, "similarities gives a cosine"),
+        (NoScale, "logit_scale is nan, not a number above 0"),
     ],
 )
 def test_broken_clip_encoders_are_caught(folder, broken, message):

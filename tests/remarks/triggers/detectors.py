@@ -41,8 +41,8 @@ TRIGGERS = {
     ),
     "template-in-labels": Trigger(
         asked("grounding_dino", ["cat", "dog"], "a photo of a {}"),
-        "all labels begin with 'a photo of a', but the model's authors use bare class names; for these, give a file "
-        "with the line {} to --templates",
+        "all labels begin with 'a photo of a'; the model's authors use bare class names, so if this is from a "
+        "template, give a file with the line {} to --templates",
         "template in labels",
     ),
     "task-cut": Trigger(

@@ -160,7 +160,7 @@ def test_clips_are_unsupported_and_the_reason_says_what_to_use() -> None:
     asked = question(CARD, toy_clips(), [0], None, 0)  # type: ignore[arg-type]
     reason = asked.unsupported(ToyVectors())
     assert reason is not None
-    assert "several vectors, and not one" in reason and "demo-clip" in reason
+    assert "frames of a clip several vectors" in reason and "demo-clip" in reason
     assert asked.unsupported(toy_model()) is None
 
 

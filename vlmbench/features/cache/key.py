@@ -27,6 +27,7 @@ FEATURE_CODE: tuple[str, ...] = (
     "data/formats/pixels.py",
     "data/shown.py",
     "rgb.py",
+    "run_lengths",
 )
 """The code that makes features from bytes and texts: folders with everything below them, and single files.
 

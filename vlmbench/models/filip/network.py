@@ -99,6 +99,7 @@ def built(sizes: Sizes, state: Mapping[str, Tensor]) -> FilipNetwork:
     Raises:
         RuntimeError: a weight is missing, has another shape, or has no place.
     """
-    network = FilipNetwork(sizes)
+    with torch.random.fork_rng(devices=[]):  # its random weights are replaced at once
+        network = FilipNetwork(sizes)
     network.load_state_dict({name: value.float() for name, value in state.items()}, strict=True)
     return network.eval().requires_grad_(False)

@@ -30,6 +30,15 @@ _ANCHORS = (
     "logit_scale_dense",
     "encode_text.token_embedding.weight",
 )
+_RANKS = {
+    "visual.conv1.weight": 4,
+    "visual.positional_embedding": 2,
+    "visual.proj": 2,
+    "image_mapping.weight": 2,
+    "encode_text.token_embedding.weight": 2,
+    "encode_text.positional_embedding": 2,
+}
+"""The weights whose shapes give the sizes of the network, with their numbers of dimensions."""
 _BLOCK = re.compile(r"^(visual|encode_text)\.transformer\.resblocks\.(\d+)\.")
 
 
@@ -83,6 +92,13 @@ def _sizes(where: str, state: State) -> Sizes:
     Raises:
         ModelError: they are not those of a network of this kind.
     """
+    wrong = [name for name, rank in _RANKS.items() if name in state and state[name].ndim != rank]
+    if wrong or state["logit_scale_dense"].numel() != 1 or not state["visual.conv1.weight"].numel():
+        raise ModelError(
+            f"{where}: {listed(wrong or ['logit_scale_dense or visual.conv1.weight'])} has not the shape that FILIP's "
+            "has",
+            hint="The file may be damaged, or of another model.",
+        )
     vocabulary = int(state["encode_text.token_embedding.weight"].shape[0])
     if vocabulary != VOCABULARY:
         raise ModelError(
@@ -91,7 +107,7 @@ def _sizes(where: str, state: State) -> Sizes:
         )
     conv, places = state["visual.conv1.weight"], state.get("visual.positional_embedding")
     words, projection = state.get("encode_text.positional_embedding"), state.get("visual.proj")
-    if places is None or words is None or projection is None or conv.ndim != 4:
+    if places is None or words is None or projection is None:
         raise ModelError(f"{where}: it lacks weights of FILIP's towers, such as their positional embeddings")
     side, width, text_width = round((len(places) - 1) ** 0.5), int(conv.shape[0]), int(words.shape[1])
     if side**2 != len(places) - 1 or width % HEAD_WIDTH or text_width % HEAD_WIDTH:
@@ -134,6 +150,11 @@ def _renamed(state: State) -> dict[str, Tensor]:
     return kept
 
 
+def _used(name: str, value: Tensor) -> Tensor:
+    """A weight as the model uses it: the scale is kept as a logarithm."""
+    return value.float().exp() if name == "logit_scale_dense" else value
+
+
 def refuse_misfits(where: str, network: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
     """Refuse weights that the network lacks, has in another shape, or has no place for.
 
@@ -143,7 +164,7 @@ def refuse_misfits(where: str, network: Mapping[str, Tensor], state: Mapping[str
     missing = sorted(set(network) - set(state))
     foreign = sorted(set(state) - set(network))
     other = sorted(name for name in set(state) & set(network) if state[name].shape != network[name].shape)
-    nan = sorted(name for name, value in state.items() if not bool(torch.isfinite(value).all()))
+    nan = sorted(name for name, value in state.items() if not bool(torch.isfinite(_used(name, value)).all()))
     for names, what in (
         (missing, "of the model's weights {are} missing"),
         (foreign, "{have} no place in the model"),

@@ -96,7 +96,7 @@ def load(card: ModelCard, options: LoadOptions) -> OnnxModel:
         towers,
         transform,
         reader,
-        identity(files, towers, providers, transform, reader, checkpoint.commit),
+        identity(files, towers, transform, reader, checkpoint.commit),
         int(of_images.shape[1]),
         logit_scale(card.options, measured),
     )

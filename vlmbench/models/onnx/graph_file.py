@@ -12,17 +12,19 @@ from math import prod
 from pathlib import Path, PurePosixPath
 
 from vlmbench.errors import ModelError
-from vlmbench.files import open_regular, size_text
+from vlmbench.files import open_regular
 from vlmbench.models.onnx.protobuf import BrokenMessageError, Value, fields, message, numbers, text
 from vlmbench.models.towers.checkpoint_file import no_weights
-from vlmbench.wording import listed
+from vlmbench.wording import counted, listed
 
 _MODEL_OPSETS, _MODEL_GRAPH, _MODEL_FUNCTIONS = 8, 7, 25
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
 _FUNCTION_NODES, _FUNCTION_DOMAIN = 7, 10
-_GRAPH_NODES, _GRAPH_INITIALIZERS = 1, 5
+_GRAPH_NODES, _GRAPH_INITIALIZERS, _GRAPH_SPARSE = 1, 5, 15
 _NODE_OPERATOR, _NODE_ATTRIBUTES, _NODE_DOMAIN = 4, 5, 7
-_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
+_SPARSE_PARTS = (1, 2)
+"""The values and the places of a sparse tensor: two tensors."""
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_PLACES = 1, 2, 8, 13
 _PLACE_KEY, _PLACE_VALUE = 1, 2
 
@@ -37,8 +39,11 @@ _PACKED = frozenset({"MatMulNBits", "MatMulBnb4", "GatherBlockQuantized", "Dequa
 """Operators of onnxruntime whose weights hold several numbers in a byte."""
 _SUB_BYTE_TYPES = frozenset({21, 22, 23, 25, 26})
 """UINT4, INT4, FLOAT4E2M1, and the 2-bit types."""
-_KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft", "com.ms.")
-"""The operators that onnxruntime has without libraries of others. The last one is a beginning."""
+_KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
+_KNOWN_BEGINNINGS = ("ai.onnx.", "com.ms.")
+"""The operators that onnxruntime has without libraries of others."""
+_EXTENSIONS = "ai.onnx.contrib"
+"""The operators of the package onnxruntime-extensions."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def check_external(graph: GraphFile) -> None:
             raise ModelError(f"{file}: {problem[0]}", hint=problem[1])
         if (size := file.stat().st_size) < needed:
             raise ModelError(
-                f"{file} is truncated: it has {size_text(size)}, but {graph.path.name} reads {size_text(needed)}",
+                f"{file} is truncated: it has {counted(size, 'byte')}, but {graph.path.name} reads {needed:,}",
                 hint="Fetch it again.",
             )
 
@@ -166,7 +171,9 @@ def _is_weight(tensor: _Tensor) -> bool:
 
 def _refuse_foreign(path: Path, domains: set[str]) -> None:
     foreign = sorted(
-        domain for domain in domains if domain not in _KNOWN_DOMAINS and not domain.startswith(("ai.onnx.", "com.ms."))
+        domain
+        for domain in domains
+        if domain == _EXTENSIONS or not (domain in _KNOWN_DOMAINS or domain.startswith(_KNOWN_BEGINNINGS))
     )
     if foreign:
         raise ModelError(
@@ -213,6 +220,8 @@ def _of_node(node: memoryview) -> Iterator[_Tensor]:
     """The tensors that a node holds, and the weights of the graphs inside it."""
     for content in _attribute_values(node, _ATTRIBUTE_TENSORS):
         yield _tensor(content)
+    for content in _attribute_values(node, _ATTRIBUTE_SPARSE):
+        yield from _sparse(content)
     for graph in _attribute_values(node, _ATTRIBUTE_GRAPHS):
         yield from _initializers(graph)
 
@@ -238,6 +247,14 @@ def _operator(node: memoryview) -> tuple[str, str]:
 def _initializers(graph: memoryview) -> Iterator[_Tensor]:
     for number, value in fields(graph):
         if number == _GRAPH_INITIALIZERS:
+            yield _tensor(message(value))
+        elif number == _GRAPH_SPARSE:
+            yield from _sparse(message(value))
+
+
+def _sparse(content: memoryview) -> Iterator[_Tensor]:
+    for number, value in fields(content):
+        if number in _SPARSE_PARTS:
             yield _tensor(message(value))
 
 

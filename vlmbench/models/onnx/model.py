@@ -97,12 +97,14 @@ def image_rows(made: Rows, tower: Tower) -> Rows:
 def identity(
     graphs: Sequence[GraphFile],
     towers: tuple[Tower, Tower],
-    providers: Sequence[Any],
     transform: ImageTransform,
     reader: TextReader,
     revision: str | None,
 ) -> ModelIdentity:
     """Everything that determines the features.
+
+    The device's execution provider is no part of it: a model has one identity on every device. The model option
+    ``providers`` is a part of a run's id with the card's other options.
 
     Args:
         graphs: the image graph and the text graph, or the one that is both.
@@ -114,11 +116,10 @@ def identity(
         tower.side: {"inputs": dict(tower.inputs.names), "output": tower.output, "at_once": tower.at_once}
         for tower in towers
     }
-    architecture = {"providers": list(providers), "sides": sides}
     return ModelIdentity(
         weights_sha256=sha256(json.dumps(digests).encode()).hexdigest(),
         parameters=sum(counts) if all(counts) else 0,
-        architecture=f"onnx {json.dumps(architecture, sort_keys=True)}",
+        architecture=f"onnx {json.dumps(sides, sort_keys=True)}",
         preprocess=transform.description,
         tokenizer=reader.description,
         libraries=library_versions(

@@ -178,7 +178,7 @@ def _only(session: Session, inputs: Mapping[str, Any], rank: int, what: str, kin
         reason = f"the inputs {listed(found)} could take {what}" if found else f"no input takes {what}"
         raise ModelError(
             f"{session.file}: {reason}. Its inputs are {_listing(session)}",
-            hint="The model options image_graph and text_graph name the graphs, if they were mistaken.",
+            hint="If this is the wrong file, name the right ones with the model options image_graph and text_graph.",
         )
     return found[0]
 

@@ -5,6 +5,7 @@ config.json has only the value with which training began (``logit_scale_init_val
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +30,10 @@ def logit_scale(options: Mapping[str, Any], measured: tuple[float, float] | None
     """The factor and the bias of the logits: from the model options, else measured, else the usual ones with a remark.
 
     Raises:
-        ModelError: the option is not a positive number.
+        ModelError: the factor is not a positive number, or the bias is not a number.
     """
+    if not math.isfinite(options.get(BIAS, 0.0)):
+        raise ModelError(f"the model option {BIAS} is {options[BIAS]!r}, but must be a number")
     if SCALE in options:
         scale, bias = float(options[SCALE]), float(options.get(BIAS, 0.0))
         if not (0 < scale < float("inf")):

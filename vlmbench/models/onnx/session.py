@@ -42,13 +42,17 @@ def providers_for(device: torch.device, asked: Sequence[str] | None) -> list[Any
     """
     available = onnxruntime.get_available_providers()
     if asked is not None:
-        lacking = [name for name in asked if name not in available]
-        if lacking or not asked:
+        if not asked:
             raise ModelError(
-                f"the installed onnxruntime has no provider {', '.join(map(repr, lacking)) or 'in an empty list'}",
+                "the model option providers is an empty list",
+                hint=f"The installed onnxruntime has {listed(available)}.",
+            )
+        if lacking := [name for name in asked if name not in available]:
+            raise ModelError(
+                f"the installed onnxruntime has no provider {', '.join(map(repr, lacking))}",
                 hint=f"It has {listed(available)}.",
             )
-        return list(asked)
+        return [_set_up(name, device) for name in dict.fromkeys(asked)]
     name = _PROVIDERS.get(device.type)
     if name is None:
         raise ModelError(
@@ -60,7 +64,17 @@ def providers_for(device: torch.device, asked: Sequence[str] | None) -> list[Any
             f"the installed onnxruntime has no {name}, so it cannot use the device {device}",
             hint="Install onnxruntime-gpu in place of onnxruntime, or use --device cpu.",
         )
-    return [(name, {"device_id": device.index or 0}) if device.type == "cuda" else name]
+    return [_set_up(name, device)]
+
+
+def _set_up(provider: str, device: torch.device) -> Any:
+    """A provider with its settings.
+
+    By default, CUDA's uses the first device, and rounds what it multiplies to TensorFloat-32. vlmbench does neither.
+    """
+    if provider != _PROVIDERS["cuda"]:
+        return provider
+    return (provider, {"device_id": device.index or 0, "use_tf32": 0})
 
 
 class Session:
@@ -156,6 +170,12 @@ def _load_error(graph: GraphFile, error: Exception) -> ModelError:
             f"{path} is in a newer form than onnxruntime {onnxruntime.__version__} reads: "
             f"{first_line(reason, most=_LONGEST_REASON)}",
             hint="pip install -U onnxruntime, or export the model with an older onnx.",
+        )
+    if "External data path" in reason:
+        return ModelError(
+            f"{path} keeps weights in a file that is a link to a place outside the graph's folder, and onnxruntime "
+            "follows no such link",
+            hint="Copy the file that the link leads to into the folder, in place of the link.",
         )
     if "NOT_IMPLEMENTED" in reason or "Could not find an implementation" in reason:
         return ModelError(

@@ -206,6 +206,13 @@ def _of_open_clip(checkpoint: Checkpoint, card: ModelCard, inputs: Inputs) -> Te
     folder = checkpoint.settings_folder()
     text_config = _text_config(checkpoint)
     length = card.options.get("context_length")
+    if length is not None and length < 1:
+        raise ModelError(f"model {card.name!r}: context_length is {length}, but must be 1 or more")
+    if card.options.get("lowercase"):
+        raise ModelError(
+            f"model {card.name!r}: the option lowercase has no effect on a tokenizer of open_clip: remove it",
+            hint=f"{OPEN_CLIP} states how texts are cleaned.",
+        )
     tokenizer: Any = byte_level_tokenizer(folder, text_config, length)
     if tokenizer is None:
         try:

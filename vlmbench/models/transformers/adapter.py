@@ -171,6 +171,11 @@ def _weights(
 
 
 def _check_family_options(card: ModelCard, family: Family) -> None:
+    if card.options.get("lowercase") and not isinstance(family, EncoderFamily):
+        raise ModelError(
+            f"model {card.name!r}: lowercase is an option of dual encoders, and this model is not one",
+            hint="Leave the option out.",
+        )
     for name, whose in _OF_FAMILIES.items():
         value = card.options.get(name)
         if value is None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import transformers
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from torch import nn
 
@@ -28,6 +29,15 @@ _BROKEN = ("SafetensorError", "UnpicklingError", "EOFError")
 """Names of the errors that broken files raise."""
 _INSTALL = re.compile(r"pip install (?P<name>[\w.-]+)")
 """What the library's errors advise if a package is missing, such as timm."""
+_UNKNOWN_TYPE = re.compile(
+    r"(?:Unrecognized model [^:]*: |has model type `)(?P<name>[^\s.`]+)(?:\. Should contain one of|` but Transformers)"
+)
+"""How the library says that it lacks a model type of config.json. Long advice or a list of all types follows."""
+_OTHER_CODE = "It may be for code of its authors, or for a newer version of transformers."
+_REWRITTEN: Mapping[str, str] = {
+    "florence2_language": "Of Florence-2, name the library's form, such as florence-community/Florence-2-base.",
+}
+"""Types of checkpoints for their authors' own code, with the place of the same weights in the library's form."""
 
 
 def checkpoint(spec: str) -> str:
@@ -103,6 +113,13 @@ def loaded(spec: str, options: LoadOptions, what: str, kind: Any, arguments: Map
             raise ModelError(
                 f"{spec}: the {what} cannot be loaded without the package {command['name']}, which is not installed",
                 hint=f"Install it: {command[0]}",
+            ) from error
+        if unknown := _UNKNOWN_TYPE.search(str(error)):
+            name = unknown["name"]
+            raise ModelError(
+                f"{spec}: its config.json has the model type {name!r}, which transformers "
+                f"{transformers.__version__} does not know",
+                hint=in_open_clip(spec, offline=options.offline).strip() or _REWRITTEN.get(name, _OTHER_CODE),
             ) from error
         if Path(spec).is_dir():
             raise ModelError(

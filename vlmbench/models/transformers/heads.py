@@ -20,6 +20,9 @@ class HeadModel:
         offers: maps a capability's name to a function that makes it from the parts. The network is then on its device.
         texts: how the family reads texts, in words, beyond the tokenizer's own rules. It is a part of the identity.
         libraries: further distributions whose code computes the answers, such as ``timm``.
+
+    Attributes:
+        network: the transformers module. :func:`vlmbench.as_model` checks that its weights are those of the identity.
     """
 
     def __init__(
@@ -35,5 +38,6 @@ class HeadModel:
         self.device = parts.device
         rules = f"{type(tokenizer).__name__}({texts}, rules_sha256={huggingface_rules_sha256(tokenizer)})"
         self.identity = parts_identity(parts, rules, *libraries)
-        parts.network.to(parts.device)
+        self.network: Any = parts.network
+        self.network.to(parts.device)
         self.capabilities: Mapping[str, object] = {name: offer(parts) for name, offer in offers.items()}

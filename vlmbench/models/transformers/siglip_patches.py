@@ -49,7 +49,7 @@ class SiglipTower:
         vision, embeddings = self._vision, self._vision.embeddings
         x = embeddings.patch_embedding(pixels).flatten(2).transpose(1, 2)
         trained = (embeddings.image_size // embeddings.patch_size,) * 2
-        x = x + stretched_patches(embeddings.position_embedding.weight, trained, grid, 0.0).to(x.dtype)
+        x = x + stretched_patches(embeddings.position_embedding.weight, trained, grid, 0.0)
         return cast(Tensor, vision.post_layernorm(vision.encoder(inputs_embeds=x).last_hidden_state))
 
     def alone(self, places: Tensor) -> Tensor:

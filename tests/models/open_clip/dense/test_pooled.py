@@ -234,6 +234,22 @@ def test_autocast_changes_little(name):
         assert (exact * normalize(rounded.float(), dim=1)).sum(dim=1).min() > 0.97
 
 
+@pytest.mark.parametrize("name", ["eva02", "clip", "mobileclip-b", "relpos", "siglip-head", "pe", "gap", "vitamin"])
+def test_autocast_leaves_the_residual_stream_as_timm_does(name):
+    """timm sums the states between blocks in the precision of the weights; rounded sums lose more with every block."""
+    visual = tiny_timm(name).float()
+    dense = tower_encoder("model", visual, lambda image: image)
+    assert dense is not None
+    images = pixels(*TRAINED.get(name, (32, 24))).float()
+    seen: list[torch.dtype] = []
+    visual.trunk.blocks[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    visual.trunk.blocks[0].norm1.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        visual(images)
+        dense.encode_patches(images, dense.readouts[-1])
+    assert len(seen) >= 3 and set(seen) == {torch.float32}
+
+
 def test_a_loaded_coca_keeps_every_promise(open_model):
     """A CoCa network with the colours of its own transform, through the adapter."""
     model = open_model("tiny-coca", random_seed=3)

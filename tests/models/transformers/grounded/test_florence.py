@@ -111,6 +111,14 @@ def test_a_question_that_is_too_long(model):
     assert reader is not None and list(reader.token_counts(["cat " * 30])) == [42]
 
 
+@pytest.mark.parametrize("command", ["<OD>", "<image>", "<loc_5>", "</s>", "<OPEN_VOCABULARY_DETECTION>"])
+def test_a_label_with_a_command(model, command):
+    """The library would fail, or read another question in silence."""
+    with pytest.raises(ModelError, match=f"the label 'a {command} b' contains '{command}', which is not text"):
+        detector(model).detect(pictures()[:1], ["dog", f"a {command} b"])
+    assert len(detector(model).detect(pictures()[:1], ["a < b", "{cat}"])) == 1
+
+
 def test_what_the_model_is(model):
     assert '"num_beams": 3' in model.identity.tokenizer and TASK in model.identity.tokenizer
     assert "transformers_version" not in model.identity.tokenizer
@@ -125,6 +133,18 @@ def test_a_checkpoint_without_parser(folder, tmp_path):
     (tmp_path / "processor_config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="do not say how to parse the answers"):
         open_folder(tmp_path)
+
+
+def test_a_checkpoint_for_the_authors_own_code(folder, tmp_path):
+    """Microsoft's repositories name types that only their code knows; the library lists all of its own in its error."""
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["text_config"]["model_type"] = "florence2_language"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="model type 'florence2_language', which transformers") as caught:
+        open_folder(tmp_path)
+    assert len(str(caught.value)) < 400 and "florence-community/Florence-2-base" in (caught.value.hint or "")
 
 
 def test_without_a_run_the_remark_is_a_warning(folder):

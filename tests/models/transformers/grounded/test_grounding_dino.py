@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 
+from vlmbench.cli.run import run
 from vlmbench.errors import ModelError, UnsupportedError, VlmbenchWarning
 from vlmbench.models.base import Detections, TokenReader, capability, dual_encoder
 
@@ -186,7 +190,7 @@ def test_labels_with_full_stops_are_told(model):
 
 
 def test_a_template_is_told(model):
-    with pytest.warns(VlmbenchWarning, match=r"all labels begin with 'a photo of a', but the model's authors use bare"):
+    with pytest.warns(VlmbenchWarning, match=r"all labels begin with 'a photo of a'; the model's authors use bare"):
         detector(model).detect(pictures()[:1], ["a photo of a cat", "a photo of a dog"])
 
 
@@ -215,10 +219,32 @@ def test_a_narrow_image(model):
         detector(model).detect([image], LABELS)
 
 
+def test_threads_wait_for_each_other(model):
+    asked = ["cat", "tree"] * 6
+    alone = {label: detector(model).detect(pictures()[:1], [label]) for label in ("cat", "tree")}
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda label: detector(model).detect(pictures()[:1], [label]), asked))
+    for label, each in zip(asked, found, strict=True):
+        assert_same(each, alone[label], atol=0)
+
+
 @pytest.mark.parametrize("option", ["top_k", "labels_at_once"])
 def test_options_must_be_above_0(folder, option):
     with pytest.raises(ModelError, match=f"{option} must be 1 or more, not 0"):
         open_folder(folder, **{option: 0})
+
+
+def test_an_option_of_dual_encoders(folder):
+    with pytest.raises(ModelError, match="lowercase is an option of dual encoders, and this model is not one"):
+        open_folder(folder, lowercase=True)
+    open_folder(folder, lowercase=False)
+
+
+def test_a_label_without_tokens_names_an_option_that_exists(model):
+    with pytest.raises(ModelError, match=r"the label '\.' has no tokens") as caught:
+        detector(model).detect(pictures()[:1], ["cat", "."])
+    (option,) = re.findall(r"--(\w[\w-]*)", caught.value.hint or "")
+    assert option in inspect.signature(run).parameters
 
 
 def test_options_of_other_families(tmp_path):

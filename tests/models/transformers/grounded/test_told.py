@@ -26,4 +26,4 @@ def test_what_all_labels_begin_with(labels, shared):
         tell_of_template(labels)
         tell_of_template(labels)
     assert [remark.code for remark in said.remarks] == ["template-in-labels"] * (shared is not None)
-    assert shared is None or f"begin with {shared!r}," in said.remarks[0].text
+    assert shared is None or f"begin with {shared!r};" in said.remarks[0].text

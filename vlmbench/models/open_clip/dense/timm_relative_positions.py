@@ -56,7 +56,7 @@ class RelativePositionTower:
     def before_last(self, pixels: Tensor, grid: Grid, overshoot: float) -> Tensor:
         trunk = self._visual.trunk
         x = patch_tokens(trunk.patch_embed, pixels)
-        x = torch.cat([trunk.cls_token.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+        x = torch.cat([trunk.cls_token.expand(len(x), -1, -1), x], dim=1)
         for block in self._blocks[:-1]:
             x = x + _attention_branch(block, plain_mix(self._heads(block, x, grid)))
             x = x + _mlp_branch(block, x)

@@ -78,11 +78,12 @@ class TimmTokens:
         """Map (B, 3, H, W) to the input of the first block, (B, prefix + h*w, width)."""
         trunk = self._trunk
         x = patch_tokens(trunk.patch_embed, pixels)
+        # Under autocast, patches are in half precision. As in timm, the sums are in the precision of the positions.
         given = [getattr(trunk, name, None) for name in ("cls_token", "reg_token")]
-        first = [token.to(x.dtype) for token in given if token is not None]
+        first = [token for token in given if token is not None]
         if trunk.pos_embed is not None:
             known = 0 if trunk.no_embed_class else self.prefix
-            positions = trunk.pos_embed[0].to(x.dtype)
+            positions = trunk.pos_embed[0]
             x = x + stretched_patches(positions[known:], tuple(trunk.patch_embed.grid_size), grid, overshoot)
             first = [torch.cat(first, dim=1) + positions[:known]] if known else first
         x = torch.cat([*(token.expand(len(x), -1, -1) for token in first), x], dim=1)

@@ -27,6 +27,7 @@ class XClipEncoder:
         self._model = model
         self._network: Any = model.network
         self.frames_per_clip = int(model.network.config.vision_config.num_frames)
+        self.logit_scale = model.logit_scale
         self._dim = model.embedding_dim
 
     def preprocess_frame(self, image: PIL.Image.Image) -> Tensor:

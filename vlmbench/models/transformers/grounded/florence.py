@@ -94,8 +94,13 @@ class FlorenceDetector:
 
 
 def questions(processor: Any, labels: Sequence[str], places: int) -> tuple[Tensor, Tensor]:
-    """The (C, L) ids and mask of the questions about C labels, after places for the image, padded to the longest."""
+    """The (C, L) ids and mask of the questions about C labels, after places for the image, padded to the longest.
+
+    Raises:
+        ModelError: a label holds the name of a task or of a token with a meaning of its own.
+    """
     tokenizer = processor.tokenizer
+    _refuse_commands(labels, [*processor.tasks_answer_post_processing_type, *tokenizer.get_added_vocab()])
     around = [processor.image_token_id] * places + [tokenizer.bos_token_id]
     texts = processor(text=[f"{TASK}{label}" for label in labels])["input_ids"]
     rows = [[*around, *text, tokenizer.eos_token_id] for text in texts]
@@ -105,6 +110,16 @@ def questions(processor: Any, labels: Sequence[str], places: int) -> tuple[Tenso
     for place, row in enumerate(rows):
         ids[place, : len(row)], mask[place, : len(row)] = torch.tensor(row), 1
     return ids, mask
+
+
+def _refuse_commands(labels: Sequence[str], commands: Sequence[str]) -> None:
+    for label in labels:
+        if command := next((each for each in commands if each in label), None):
+            raise ModelError(
+                f"the label {one_line(label, LONGEST_SHOWN)!r} contains {command!r}, which is not text for this model "
+                "but a command",
+                hint="Rename the class, for example with --classnames FILE.",
+            )
 
 
 def label_reader(processor: Any, most: int) -> TextTokens:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import PIL.Image
@@ -58,7 +59,8 @@ class GroundingDinoDetector:
     network, a caption changes the image's features, so the score of a label depends on the labels beside it.
 
     The image backbone runs once for all captions, and the text backbone once for all images. Images of different sizes
-    are not padded to one batch: padding changes the answers, because the backbone and the group norms see it.
+    are not padded to one batch: padding changes the answers, because the backbone and the group norms see it. Parts of
+    the network are replaced during a call, so calls of several threads wait for each other.
 
     Args:
         clip: whether boxes end at the image's border, as in mmdetection.
@@ -73,6 +75,7 @@ class GroundingDinoDetector:
         self._clip = clip
         self._most = most
         self._count: int = parts.card.options.get("top_k", TOP)
+        self._lock = Lock()
         self._labels: tuple[str, ...] = ()
         self._split: list[str] = []
         self._asked: list[_Asked] = []
@@ -82,9 +85,14 @@ class GroundingDinoDetector:
         if not labels:
             nothing = torch.zeros(0, device=self._device)
             return [Detections(nothing.reshape(0, 4), nothing, nothing.long()) for _ in images]
-        self._read(labels)
-        tell_of_split(self._split)
-        tell_of_template(labels)
+        with self._lock:
+            self._read(labels)
+            tell_of_split(self._split)
+            tell_of_template(labels)
+            return self._found(images)
+
+    def _found(self, images: Sequence[PIL.Image.Image]) -> list[Detections]:
+        """The answers to the labels that were read."""
         seen = [self._processor(images=as_rgb(image), return_tensors="pt") for image in images]
         alike: dict[torch.Size, list[int]] = {}
         for row, pixels in enumerate(seen):

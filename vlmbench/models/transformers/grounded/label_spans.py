@@ -104,7 +104,7 @@ class LabelTokens:
             if not span:
                 raise ModelError(
                     f"the label {labels[number]!r} has no tokens for this model, so no box can have it",
-                    hint="Rename the class, for example with --class-names FILE.",
+                    hint="Rename the class, for example with --classnames FILE.",
                 )
             spans.append(span)
             ids += [*tokens, self._stop]

@@ -31,8 +31,9 @@ NMS_IOU = 0.5
 
 @dataclass(frozen=True)
 class _Asked:
-    """(C, 1, D) features of labels, (L, 1, D) of the task, (1, L) mask of the task, and whether the task was cut."""
+    """C labels, their (C, 1, D) features, (L, 1, D) features and (1, L) mask of the task, and whether it was cut."""
 
+    names: tuple[str, ...]
     labels: Tensor
     task: Tensor
     mask: Tensor
@@ -58,7 +59,6 @@ class OmDetDetector:
         self._device = parts.device
         self._count: int = options.get("top_k", parts.network.config.num_queries)
         self._nms_iou = float(options.get("nms_iou", NMS_IOU))
-        self._labels: tuple[str, ...] = ()
         self._asked: _Asked | None = None
 
     @torch.inference_mode()
@@ -104,7 +104,8 @@ class OmDetDetector:
 
         The library's own caches hold 100 texts and keep features of any precision, so they are not used.
         """
-        if self._asked is None or self._labels != tuple(labels):
+        asked, names = self._asked, tuple(labels)
+        if asked is None or asked.names != names:
             language = self._network.language_backbone
             task = task_text(labels)
             (tokens,) = library_counts(self._tokenizer, [task])
@@ -116,9 +117,9 @@ class OmDetDetector:
                 read = tokenized(self._tokenizer, [task])
                 mask = read["attention_mask"].to(self._device)
                 features, mask = language(read["input_ids"].to(self._device), mask=mask, encode_type="task")
-            self._asked = _Asked(torch.cat(parts)[:, None], features, mask, tokens > MAX_LENGTH)
-            self._labels = tuple(labels)
-        return self._asked
+            asked = _Asked(names, torch.cat(parts)[:, None], features, mask, tokens > MAX_LENGTH)
+            self._asked = asked  # another thread may ask for other labels meanwhile
+        return asked
 
 
 def task_text(labels: Sequence[str]) -> str:

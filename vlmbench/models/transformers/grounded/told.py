@@ -19,8 +19,8 @@ def tell_of_template(labels: Sequence[str]) -> None:
     if shared:
         say(
             TEMPLATE_IN_LABELS,
-            f"all labels begin with {' '.join(shared)!r}, but the model's authors use bare class names; for these, "
-            "give a file with the line {} to --templates",
+            f"all labels begin with {' '.join(shared)!r}; the model's authors use bare class names, so if this is from "
+            "a template, give a file with the line {} to --templates",
             brief="template in labels",
         )
 

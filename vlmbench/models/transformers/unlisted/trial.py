@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import PIL.Image
 import torch
 
-from vlmbench.errors import UnsupportedError
+from vlmbench.errors import UnsupportedError, first_line
 from vlmbench.models.base import Pixels
 from vlmbench.models.transformers.family import EncoderFamily, Parts
 from vlmbench.models.transformers.model import TransformersDualEncoder
@@ -34,7 +34,8 @@ def tried_model(family: EncoderFamily, parts: Parts) -> TransformersDualEncoder:
             alone = model.encode_text(_TEXTS[:1])
             images = model.encode_image(_on(model, model.preprocess(PIL.Image.new("RGB", (96, 64), (90, 120, 150)))))
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        reason = f"it cannot be called like a dual encoder: {type(error).__name__}: {str(error).splitlines()[0]}"
+        said = f": {first_line(str(error))}" if str(error).strip() else ""
+        reason = f"it cannot be called like a dual encoder: {type(error).__name__}{said}"
         raise refusal(parts, reason) from error
     if images.ndim != 2 or texts.ndim != 2 or images.shape[1] != texts.shape[1]:
         raise refusal(

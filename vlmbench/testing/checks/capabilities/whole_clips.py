@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,9 @@ def check_clip_encoder(inspection: Inspection, model: Model, encoder: ClipEncode
     ):
         count = encoder.frames_per_clip
         inspection.require(isinstance(count, int) and count > 0, f"frames_per_clip is {count!r}")
+        scale = encoder.logit_scale
+        good = isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
+        inspection.require(good, f"logit_scale is {scale!r}, not a number above 0")
         frames = [encoder.preprocess_frame(picture) for picture in inputs.images(_CLIPS * count)]
         shapes = {(tuple(frame.shape), frame.dtype) for frame in frames}
         inspection.require(len(shapes) == 1, f"the shapes and types are {shapes}")
