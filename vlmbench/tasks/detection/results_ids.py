@@ -194,7 +194,7 @@ def _image(name: Id, matcher: Matcher, numbers: Mapping[int, int]) -> int:
 
 
 def _whole(name: str) -> int:
-    """The whole number that a text is; one that is no id if it is none."""
+    """The whole number that a text states; :data:`NOTHING` for any other text."""
     return int(name) if name.isdecimal() and len(name) <= _DIGITS else NOTHING
 
 

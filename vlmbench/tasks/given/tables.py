@@ -37,7 +37,7 @@ METADATA = b"vlmbench"
 """The key of the facts in a Parquet file of answers."""
 _QUOTED = re.compile(r'"[^"]*"')
 _HEADER = 2**22
-"""The delimiter of a CSV file is looked for in so many first characters at most."""
+"""The number of characters at the beginning of a CSV file in which its delimiter is looked for."""
 
 
 @dataclass(frozen=True)
