@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from timm.layers.attention_pool import AttentionPoolLatent
 from torch import Tensor
@@ -41,9 +41,7 @@ class AttentionPoolTower:
         self._visual = visual
 
     def places(self, pixels: Tensor, grid: Grid) -> Tensor:
-        trunk = self._visual.trunk
-        x = self._tokens.through(trunk.blocks, self._tokens.embedded(pixels, grid, overshoot=0.0), grid)
-        return cast(Tensor, trunk.norm(x[:, self._tokens.prefix :]))
+        return self._tokens.last_places(self._visual.trunk, pixels, grid)
 
     def alone(self, places: Tensor) -> Tensor:
         pool = self._visual.trunk.attn_pool

@@ -57,9 +57,7 @@ class MeanPoolTokens:
         self._visual = visual
 
     def places(self, pixels: Tensor, grid: Grid) -> Tensor:
-        trunk = self._visual.trunk
-        x = self._tokens.through(trunk.blocks, self._tokens.embedded(pixels, grid, overshoot=0.0), grid)
-        return cast(Tensor, trunk.norm(x[:, self._tokens.prefix :]))
+        return self._tokens.last_places(self._visual.trunk, pixels, grid)
 
     def alone(self, places: Tensor) -> Tensor:
         return headed(self._visual, places)

@@ -102,6 +102,11 @@ class TimmTokens:
         other.update_feat_shape(list(grid))
         return cast(Tensor, other.get_embed())
 
+    def last_places(self, trunk: Any, pixels: Tensor, grid: Grid) -> Tensor:
+        """The patch tokens after all blocks and the trunk's norm: (B, 3, H, W) to (B, h*w, width)."""
+        x = self.through(trunk.blocks, self.embedded(pixels, grid, overshoot=0.0), grid)
+        return cast(Tensor, trunk.norm(x[:, self.prefix :]))
+
     def through(self, blocks: nn.Sequential | nn.ModuleList, tokens: Tensor, grid: Grid) -> Tensor:
         """Map tokens through some of the blocks."""
         rope = self.rope(grid)
