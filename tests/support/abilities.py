@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vlmbench.catalogue import model_cards
 from vlmbench.models.base import (
-    ClipEncoder,
     DenseEncoder,
     Detector,
     InstanceSegmenter,
@@ -13,6 +12,7 @@ from vlmbench.models.base import (
     capability,
     lacks_encoders,
 )
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.models.multi_vector import multi_vector
 
 _CAPABILITIES = {

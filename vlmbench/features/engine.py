@@ -39,7 +39,6 @@ from vlmbench.features.texts.same import TOLERANCES, groups_of_equals, groups_of
 from vlmbench.features.vectors.flat import FlatVectors, separate
 from vlmbench.features.vectors.texts import TextVectors, encode_text_vectors
 from vlmbench.models.base import (
-    ClipEncoder,
     Model,
     TokenReader,
     VisionLanguageModel,
@@ -47,6 +46,7 @@ from vlmbench.models.base import (
     dual_encoder,
     lacks_encoders,
 )
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.models.multi_vector import MultiVectorEncoder, multi_vector
 from vlmbench.records import CacheUse
 

@@ -11,7 +11,8 @@ from vlmbench.cards import ModelCard, Role
 from vlmbench.data.base import READING_RULES, ImageDataset
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageTally
-from vlmbench.models.base import ClipEncoder, Model, capability, lacks_encoders
+from vlmbench.models.base import Model, capability, lacks_encoders
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.models.multi_vector import multi_vector
 from vlmbench.records import DatasetInfo, GivenFile, ModelInfo, Predictions, Record, RunInfo, TaskInfo
 from vlmbench.remarks.base import Remark

@@ -16,7 +16,8 @@ from vlmbench.data.base import ClipDataset, ImageDataset, frames_per_sample
 from vlmbench.features.batches import rows_of
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
-from vlmbench.models.base import ClipEncoder, Model, capability, lacks_encoders
+from vlmbench.models.base import Model, capability, lacks_encoders
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.models.multi_vector import lacks_similarity, multi_vector, similarity_fields
 from vlmbench.prompts import PromptSet
 from vlmbench.tasks.base import clip_protocol

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from data.layouts import image_bytes
+from support.clips import Clips
 from toy_adapter import toy
 
-from vlmbench.data.base import Sample, SourceInfo, content_sha256
+from vlmbench.data.base import content_sha256
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError, NonFiniteFeaturesError
 from vlmbench.features.cache.space import FeatureSpace
@@ -23,36 +24,6 @@ from vlmbench.features.images.batch import ImageBatch, ImageTally
 from vlmbench.features.images.stream import AHEAD, encode_images
 from vlmbench.features.progress import Silent
 from vlmbench.testing.toy_models import DIM, ToyModel
-
-
-class Clips:
-    """Clips in memory; a frame of None cannot be read. Counts the frames that were read."""
-
-    info = SourceInfo("memory", "memory")
-    classes = None
-    templates = None
-
-    def __init__(self, clips: Sequence[Sequence[bytes | None]], frames_per_clip: int) -> None:
-        self.clips = clips
-        self.frames_per_clip = frames_per_clip
-        self.samples = [Sample(f"c{i}", 0) for i in range(len(clips))]
-        self.reads = 0
-        self._lock = threading.Lock()
-
-    def read(self, index: int) -> bytes:
-        (frame,) = self.read_frames(index)
-        return frame
-
-    def read_frames(self, index: int) -> Iterator[bytes]:
-        for frame in self.clips[index]:
-            if frame is None:
-                raise BadSampleError(self.samples[index].id, "a frame is lost")
-            with self._lock:
-                self.reads += 1
-            yield frame
-
-    def state(self) -> str:
-        return "memory"
 
 
 class Counting(Silent):

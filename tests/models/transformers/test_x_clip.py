@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from data.layouts import image_bytes
 
-from vlmbench.data.base import Sample, SourceInfo
 from vlmbench.data.formats.decode import decode_image
 from vlmbench.errors import BadSampleError, UnsupportedError
 from vlmbench.features.engine import EngineSettings, FeatureEngine
-from vlmbench.models.base import ClipEncoder, capability, dual_encoder
+from vlmbench.models.base import capability, dual_encoder
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.prompts import PromptSet
 from vlmbench.tasks.zero_shot import comparison_fields, lacks, zero_shot
 from vlmbench.testing import check_model
@@ -27,34 +27,10 @@ transformers = pytest.importorskip("transformers", reason="the transformers extr
 from models import dual_checkpoints as saved  # noqa: E402  (after the skip)
 from models.checkpoints import open_folder  # noqa: E402
 from support.abilities import check_cards_of  # noqa: E402
+from support.clips import Clips  # noqa: E402
 
 CLASSES = ["cat", "dog", "a photo", "a red bus", "tree"]
 TEMPLATES = ["a photo of a {}", "{}"]
-
-
-class Clips:
-    """Random clips in memory. A frame of None cannot be read."""
-
-    info = SourceInfo("memory", "memory")
-    classes = None
-    templates = None
-
-    def __init__(self, clips: Sequence[Sequence[bytes | None]], frames_per_clip: int) -> None:
-        self.clips, self.frames_per_clip = clips, frames_per_clip
-        self.samples = [Sample(f"c{place}", 0) for place in range(len(clips))]
-
-    def read(self, index: int) -> bytes:
-        (frame,) = self.read_frames(index)
-        return frame
-
-    def read_frames(self, index: int) -> Iterator[bytes]:
-        for frame in self.clips[index]:
-            if frame is None:
-                raise BadSampleError(self.samples[index].id, "a frame is lost")
-            yield frame
-
-    def state(self) -> str:
-        return "memory"
 
 
 @pytest.fixture(scope="module")

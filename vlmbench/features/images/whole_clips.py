@@ -20,7 +20,7 @@ from vlmbench.features.precision import forward_pass
 from vlmbench.features.progress import Progress
 from vlmbench.features.settings import EngineSettings
 from vlmbench.features.workers import in_threads
-from vlmbench.models.base import ClipEncoder
+from vlmbench.models.clip_encoder import ClipEncoder
 
 
 def encode_clips(

@@ -16,6 +16,7 @@ from vlmbench.features.precision import resolve_device
 from vlmbench.models import ADAPTERS
 from vlmbench.models import base as protocols
 from vlmbench.models.base import LoadOptions, Model, ModelIdentity, VisionLanguageModel, lacks_encoders
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.models.memory.given import GivenModel
 from vlmbench.models.memory.held import modules_of
 from vlmbench.models.memory.undisturbed import undisturbed
@@ -49,7 +50,7 @@ _OF_ANY: Mapping[type, Callable[..., None]] = {
     protocols.Detector: check_detector,
     protocols.InstanceSegmenter: check_instances,
     protocols.Segmenter: check_segmenter,
-    protocols.ClipEncoder: check_clip_encoder,
+    ClipEncoder: check_clip_encoder,
     MultiVectorEncoder: check_multi_vector,
 }
 _CHECKS = {**_OF_ENCODERS, **_OF_ANY}

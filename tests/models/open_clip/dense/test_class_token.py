@@ -59,7 +59,7 @@ def rotated(heads: Tensor, rope: Tensor | None, half: bool) -> Tensor:
 
 
 def projections(attention: Any, x: Tensor) -> list[Tensor]:
-    if attention.qkv is None if hasattr(attention, "q_proj") else False:
+    if hasattr(attention, "q_proj") and attention.qkv is None:
         return [attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)]
     qkv = x @ attention.qkv.weight.T
     if getattr(attention, "q_bias", None) is not None:

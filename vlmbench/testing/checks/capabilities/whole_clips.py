@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from vlmbench.models.base import ClipEncoder, Model
+from vlmbench.models.base import Model
+from vlmbench.models.clip_encoder import ClipEncoder
 from vlmbench.testing.checks import inputs
 from vlmbench.testing.checks.features import apart
 from vlmbench.testing.conformance import Inspection
