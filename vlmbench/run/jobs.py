@@ -1,7 +1,7 @@
 """Defines the jobs of a run as executors get them: in order, or chosen by number.
 
-The driver in :mod:`vlmbench.run.execute` makes them. It takes a lease before it hands a job out, so that two runs on one
-results folder never do a pair at the same time.
+The driver in :mod:`vlmbench.run.execute` makes them. It takes a lease before it hands a job out, so that two runs on
+one results folder never do a pair at the same time.
 """
 
 from __future__ import annotations

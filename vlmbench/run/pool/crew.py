@@ -1,7 +1,7 @@
 """Defines crews: a crew starts workers, sends them pieces, and says what they tell and when they die.
 
-The pool in :mod:`vlmbench.run.pool.pool` decides what is done, where and how often. A crew only carries it out: one is of
-processes of this machine, one of actors of a Ray cluster.
+The pool in :mod:`vlmbench.run.pool.pool` decides what is done, where and how often. A crew only carries it out: one
+consists of processes of this machine, one of actors of a Ray cluster.
 """
 
 from __future__ import annotations
