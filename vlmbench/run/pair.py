@@ -66,6 +66,7 @@ class PairAnswer:
         found: the id of the earlier record that answers the job.
         failure: the reason, if the job failed or is unsupported.
         exit_code: the exit code of this answer alone.
+        log: what a worker's process wrote meanwhile to standard output and error, the end of it; empty without workers.
     """
 
     number: int
@@ -76,6 +77,7 @@ class PairAnswer:
     found: str | None = None
     failure: Failure | None = None
     exit_code: int = 0
+    log: str = ""
 
 
 def answer_job(job: Job, state: ProcessState, done: DoneElsewhere | None = None) -> PairAnswer:

@@ -16,7 +16,7 @@ from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import EncodesImages
 
 _LOOKS_AT = 256
-"""The jobs of a model among which one is chosen, so that a plan of ten thousand pairs is not looked through each time."""
+"""The jobs of a model among which one is chosen, so that a plan of ten thousand pairs is not looked through for each."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,14 @@ def outlined(job: Job, state: ProcessState) -> Outline:
     opened = state.task(job.task, job.options)
     question, options = opened.question, job.options
     model = job.model.name
-    images = (model, repr(job.task.sources), options.limit, options.stratified, options.seed)
+    own = job.number
     if question is None:
-        return Outline(job, images, (model, None, job.number), 0, splits=False)
-    splits = isinstance(question, EncodesImages) and job.settings.use_cache
-    return Outline(job, images, (model, question.prompts_sha256), len(question.indices), splits)
+        return Outline(job, ("images", own), ("prompts", own), 0, splits=False)
+    size, encodes = len(question.indices), isinstance(question, EncodesImages)
+    if not job.settings.use_cache or not (encodes or options.transfer.adapts):
+        return Outline(job, ("images", own), ("prompts", own), size, splits=False)
+    images = ("images", model, repr(job.task.sources), options.limit, options.stratified, options.seed)
+    return Outline(job, images, ("prompts", model, question.prompts_sha256), size, splits=encodes)
 
 
 @dataclass
@@ -79,7 +82,7 @@ class Waiting:
         return [outline for jobs in self._by_model.values() for outline in jobs.values()]
 
     def largest_that_splits(self) -> int:
-        """The size of the largest of the jobs that can be split; 0 if there are none. Few jobs wait when it is asked."""
+        """The size of the largest job that can be split; 0 if no such job waits. It looks at every job that waits."""
         return max((outline.size for outline in self.all() if outline.splits), default=0)
 
     def choose(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vlmbench.features.images.parts import PartCounts
@@ -54,5 +53,3 @@ class Split:
     @property
     def carried(self) -> tuple[Carried, ...]:
         return tuple(self._carried)
-
-
