@@ -70,6 +70,7 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "visuals",
     "onnxruntime": "onnx",
     "plotly": "site",
+    "ray": "ray",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""
 
