@@ -63,6 +63,7 @@ class PairAnswer:
         found: the id of the earlier record that answers the job.
         failure: the reason, if the job failed or is unsupported.
         exit_code: the exit code of this answer alone.
+        log: what workers wrote while they did the job, see :func:`vlmbench.run.pool.log_text.pair_log`.
     """
 
     number: int
@@ -73,6 +74,7 @@ class PairAnswer:
     found: str | None = None
     failure: Failure | None = None
     exit_code: int = 0
+    log: str = ""
 
 
 def answer_job(job: Job, state: ProcessState) -> PairAnswer:
