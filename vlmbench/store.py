@@ -1,9 +1,9 @@
 """Keeps records on disk: the ResultStore. Each file is written completely or not at all.
 
 A record is ``ROOT/<model>/<task>/<run id>.json``. Its answers are ``<run id>.parquet`` beside it, and its pictures, if
-the user asked for some, ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
-complete. A killed run leaves at most a hidden temporary file, which the next run removes. Runs and importers write
-here; reports, the gate and exporters read.
+the user asked for some, ``<run id>.visuals/``. What workers wrote while they did the pair is ``<plan id>.log``. The
+Parquet file is renamed into place first, so a record that exists is complete. A killed run leaves at most a hidden
+temporary file, which the next run removes. Runs and importers write here; reports, the gate and exporters read.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from vlmbench.record_checks import check_content, check_place, cut
 from vlmbench.records import Failure, Record, Summary
 
 FAILED = ".failed.json"
+LOG = ".log"
 VISUALS = ".visuals"
 MOST_RECORD_BYTES = 128 * 2**20
 """A record of a million classes is smaller."""
@@ -143,8 +144,28 @@ class ResultStore:
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Remove the note of an earlier failure, since the pair has now succeeded."""
-        (self.folder(model, task) / f"{plan_id}{FAILED}").unlink(missing_ok=True)
+        """Remove the note of an earlier failure and its log, since the pair has a record. Other logs stay."""
+        folder = self.folder(model, task)
+        note = folder / f"{plan_id}{FAILED}"
+        if note.exists():
+            note.unlink(missing_ok=True)
+            (folder / f"{plan_id}{LOG}").unlink(missing_ok=True)
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        """Write what workers wrote while they did a pair; an empty text removes the log of an earlier run.
+
+        Returns:
+            The file's path below the root; None if the text is empty.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written.
+        """
+        path = self.folder(model, task) / f"{plan_id}{LOG}"
+        if not text:
+            path.unlink(missing_ok=True)
+            return None
+        _write_atomically(path, text.encode(errors="replace"))
+        return path.relative_to(self.root).as_posix()
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
         """Find the complete record of this run. Returns None if there is no complete record.

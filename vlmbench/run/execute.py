@@ -214,15 +214,18 @@ class _Driver:
             return self._done(answer, answer.record, pictures)
         model, task = self._pair(answer.number)
         assert answer.failure is not None  # one of the two is there
-        path = self.store.write_failure(answer.failure, self._plan_id(answer.number))
+        log = self._write_log(answer)
+        failure = answer.failure.logged(log) if log is not None else answer.failure
+        path = self.store.write_failure(failure, self._plan_id(answer.number))
         code = answer.exit_code
-        return PairResult(model.name, task.card.name, answer.status, failure=answer.failure, path=path, exit_code=code)
+        return PairResult(model.name, task.card.name, answer.status, failure=failure, path=path, exit_code=code)
 
     def _done(self, answer: PairAnswer, record: Record, pictures: PictureDrawer) -> PairResult:
         if answer.pictures is not None:
             pictures.before_record(record, answer.pictures)
         path = self.store.write(record, answer.predictions)
         self.store.clear_failure(record.model.name, record.task.name, self._plan_id(answer.number))
+        self._write_log(answer)
         if answer.pictures is not None:
             pictures.after_record(record, answer.pictures)
         elif self.request.options.visuals:
@@ -241,6 +244,11 @@ class _Driver:
                 f"runs: {there}; --force draws them anew"
             )
         return PairResult(record.model.name, record.task.name, "found", record, path=path)
+
+    def _write_log(self, answer: PairAnswer) -> str | None:
+        """Keep what workers wrote, and remove the log of an earlier run of the pair."""
+        model, task = self._pair(answer.number)
+        return self.store.write_log(model.name, task.card.name, self._plan_id(answer.number), answer.log)
 
     def _plan_id(self, number: int) -> str:
         model, task = self._pair(number)

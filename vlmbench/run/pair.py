@@ -66,7 +66,7 @@ class PairAnswer:
         found: the id of the earlier record that answers the job.
         failure: the reason, if the job failed or is unsupported.
         exit_code: the exit code of this answer alone.
-        log: what a worker's process wrote meanwhile to standard output and error, the end of it; empty without workers.
+        log: what workers wrote while they did the job, see :func:`vlmbench.run.pool.log_text.pair_log`.
     """
 
     number: int

@@ -39,7 +39,14 @@ class RecordStore(Protocol):
         """Keep the reason why a pair has no record."""
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Remove this reason, because the pair has a record now."""
+        """Remove this reason with its log, because the pair has a record now. Without a reason, a log stays."""
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        """Keep what a worker wrote while it did a pair. It replaces the pair's older log; an empty text removes that.
+
+        Returns:
+            The file's path below the results folder; None if the text is empty or this store keeps no logs.
+        """
 
     def visuals(self, record: Record) -> Path | None:
         """The folder for a record's pictures; None if this store cannot keep pictures."""
@@ -71,6 +78,9 @@ class NoStore:
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
         pass
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        return None
 
     def visuals(self, record: Record) -> Path | None:
         return None

@@ -20,10 +20,10 @@ from multiprocessing.connection import Connection
 from typing import IO
 
 from vlmbench.errors import WorkerError
+from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
 from vlmbench.run.pool.out_of_memory import oom_kills
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-LONGEST_LOG = 64 * 2**10
 EVENT, LAST, WITH_ROWS = b"e", b"l", b"r"
 """The first byte of what a worker's process sends: an event, an event that ends a piece, or an event whose rows are the
 next frame. The pickled event follows."""
@@ -108,9 +108,10 @@ class Child:
 
     def written(self) -> str:
         """The end of what it wrote to standard output and error since it got its piece."""
-        file = self._log.fileno()
-        start = max(self._log_from, os.fstat(file).st_size - LONGEST_LOG)
-        return os.pread(file, LONGEST_LOG, start).decode(errors="replace")  # its position is the process's
+        file, most = self._log.fileno(), 2 * MOST_LOG_BYTES  # colours and progress bars fall away
+        begin = max(self._log_from, os.fstat(file).st_size - most)
+        text = os.pread(file, most, begin)  # without moving the position, which is the process's too
+        return cleaned(text, left_out=begin - self._log_from)
 
     def death(self) -> Death:
         """How it ended, after its connection did."""

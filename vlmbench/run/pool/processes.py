@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from subprocess import TimeoutExpired
+from uuid import uuid4
 
 import torch
 
@@ -66,6 +67,7 @@ class ProcessCrew:
         self._workers: list[ProcessWorker] = []
         self._started = 0
         self._settings = RunSettings()
+        self._run = uuid4().hex
         self._gpus: Sequence[str] = ()
 
     @contextmanager
@@ -97,7 +99,7 @@ class ProcessCrew:
         worker = ProcessWorker(self._started, slot, Child.started(self._environment(slot)))
         self._started += 1
         self._workers.append(worker)
-        worker.child.send(pickle.dumps(WorkerStart(self._settings, carries=False)))
+        worker.child.send(pickle.dumps(WorkerStart(self._settings, self._run, carries=False)))
         return worker
 
     def events(self, seconds: float) -> Iterator[tuple[ProcessWorker, Event]]:
@@ -130,9 +132,7 @@ class ProcessCrew:
         return event
 
     def _environment(self, slot: Slot) -> dict[str, str]:
-        given = self._options.threads
-        threads = str(given or max(1, usable_cores() // len(self._slots)))
-        changed = {name: threads for name in THREAD_VARIABLES if given or name not in os.environ}
+        changed = dict.fromkeys(THREAD_VARIABLES, str(self._options.threads))
         if self._gpus:
             changed["CUDA_VISIBLE_DEVICES"] = self._gpus[slot.number % len(self._gpus)]
         return changed

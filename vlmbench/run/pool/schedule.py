@@ -16,7 +16,7 @@ from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import EncodesImages
 
 _LOOKS_AT = 256
-"""The jobs of a model among which one is chosen, so that a plan of ten thousand pairs is not looked through for each."""
+"""The jobs of a model among which one is chosen, so that a plan of ten thousand pairs is not searched for each."""
 
 
 @dataclass(frozen=True)

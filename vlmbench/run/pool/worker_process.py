@@ -27,10 +27,11 @@ class WorkerStart:
     """The first message to a worker's process.
 
     Attributes:
-        carries: whether other workers have caches of their own, so that features are sent to the driver.
+        run: a token of the run; this and ``carries`` as :class:`~vlmbench.run.pool.worker.WorkerBody` takes them.
     """
 
     settings: RunSettings
+    run: str
     carries: bool
 
 
@@ -58,7 +59,7 @@ def _work(connection: Connection, start: WorkerStart) -> None:
         _send(connection, event)
 
     try:
-        body = WorkerBody(start.settings, tell, carries=start.carries)
+        body = WorkerBody(start.settings, tell, carries=start.carries, run=start.run)
     except VlmbenchError as error:
         tell(Died(str(error), starting=True))
         return

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from vlmbench.errors import UsageError, WorkerError
 from vlmbench.run.job import RunSettings
@@ -77,6 +78,7 @@ class RayCrew:
         self._asked = 0.0
         self._heard_of_head = 0.0
         self._head = ""
+        self._run = uuid4().hex
 
     @contextmanager
     def open(self, settings: RunSettings) -> Iterator[None]:
@@ -133,7 +135,7 @@ class RayCrew:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         place = self._places[slot]
-        start = WorkerStart(self._settings_in(place), carries=not self.shares_cache)
+        start = WorkerStart(self._settings_in(place), self._run, carries=not self.shares_cache)
         try:
             actor: Any = (
                 imported_ray()
@@ -146,7 +148,7 @@ class RayCrew:
                     max_concurrency=4,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False),
                 )
-                .remote(pickle.dumps(start), dict.fromkeys(THREAD_VARIABLES, str(place.threads)))
+                .remote(pickle.dumps(start), dict.fromkeys(THREAD_VARIABLES, str(self._options.threads)))
             )
             told = actor.told.options(num_returns="streaming").remote()
         except Exception as error:
@@ -213,7 +215,7 @@ class RayCrew:
         device = self._settings.device
         if device == "auto":
             device = "cuda" if place.gpus else "cpu"
-        return replace(self._settings, device=device, workers=self._settings.workers or place.threads)
+        return replace(self._settings, device=device, workers=self._settings.workers or place.decoding)
 
     def _end_politely(self) -> None:
         """Let processes release their caches."""

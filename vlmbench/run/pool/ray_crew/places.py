@@ -34,13 +34,13 @@ class Place:
     Attributes:
         cpus: what its actor takes of its node's cores. Other users of the cluster do not get them.
         gpus: what its actor takes of its node's GPUs; below 1 if workers share one.
-        threads: the threads of torch and the decoding threads in the worker.
+        decoding: the threads that decode images.
     """
 
     slot: Slot
     cpus: float
     gpus: float
-    threads: int
+    decoding: int
 
 
 def read_nodes(table: Iterable[Mapping[str, Any]]) -> list[RayNode]:
@@ -65,7 +65,7 @@ def places_of(nodes: Sequence[RayNode], options: PoolOptions, device: str) -> li
     If a node has GPUs and the device may be one, nodes without GPUs get no workers.
 
     >>> nodes = [RayNode("ab12", "one", 8, 2), RayNode("cd34", "two", 4, 0)]
-    >>> [(place.slot.shown, place.gpus, place.threads) for place in places_of(nodes, PoolOptions(), "auto")]
+    >>> [(place.slot.shown, place.gpus, place.decoding) for place in places_of(nodes, PoolOptions(), "auto")]
     [('one', 1.0, 4), ('one', 1.0, 4)]
     >>> len(places_of(nodes, PoolOptions(threads=4), "cpu"))
     3
@@ -81,9 +81,9 @@ def places_of(nodes: Sequence[RayNode], options: PoolOptions, device: str) -> li
             places.append(
                 Place(
                     slot=Slot(node.id, number, shown),
-                    cpus=_share(min(options.threads or 1, node.cpus / count)),
+                    cpus=_share(min(options.threads, node.cpus / count)),
                     gpus=_share(1 / options.per_device) if on_gpus else 0.0,
-                    threads=options.threads or max(1, int(node.cpus) // count),
+                    decoding=max(options.threads, int(node.cpus) // count),
                 )
             )
     return places
@@ -93,7 +93,7 @@ def _by_cores(node: RayNode, nodes: int, options: PoolOptions) -> int:
     """The number of workers of a node without GPUs."""
     if options.workers is not None:
         return -(-options.workers // nodes)
-    return max(1, int(node.cpus) // (options.threads or 1))
+    return max(1, int(node.cpus) // options.threads)
 
 
 def _share(amount: float) -> float:
