@@ -27,9 +27,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 EVENT, LAST, WITH_ROWS = b"e", b"l", b"r"
 """The first byte of what a worker's process sends: an event, an event that ends a piece, or an event whose rows are the
 next frame. The pickled event follows."""
+PROGRAM = "vlmbench.run.pool.worker_process"
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from vlmbench.run.pool.worker_process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[4]); "
+    "importlib.import_module(sys.argv[1]).main(int(sys.argv[2]), int(sys.argv[3]))"
 )
 _PYTHON = (sys.executable, "-u", "-X", "faulthandler")
 """What it writes reaches its log at once (``-u``), and a crash in C code writes where it was."""
@@ -52,7 +53,7 @@ class Death:
 
 @dataclass(eq=False)
 class Child:
-    """A process that runs :func:`vlmbench.run.pool.worker_process.main`.
+    """A process that does pieces.
 
     Attributes:
         connection: the first message to it is a :class:`~vlmbench.run.pool.worker_process.WorkerStart`, and the others
@@ -66,11 +67,12 @@ class Child:
     _log_from: int = 0
 
     @classmethod
-    def started(cls, environment: Mapping[str, str]) -> Child:
+    def started(cls, environment: Mapping[str, str], program: str = PROGRAM) -> Child:
         """Start a process. Its log has no name in the file system, so that nothing of it stays behind.
 
         Args:
             environment: changes of this process's environment.
+            program: the module whose ``main`` it runs, as :func:`vlmbench.run.pool.worker_process.main` does.
 
         Raises:
             WorkerError: the system starts no further process, or has no place for its log.
@@ -80,7 +82,7 @@ class Child:
             own, its = socket.socketpair()
             with its:
                 process = subprocess.Popen(
-                    [*_PYTHON, "-c", _BOOT, str(its.fileno()), str(os.getpid()), json.dumps(sys.path)],
+                    [*_PYTHON, "-c", _BOOT, program, str(its.fileno()), str(os.getpid()), json.dumps(sys.path)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

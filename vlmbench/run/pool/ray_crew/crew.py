@@ -13,7 +13,7 @@ from uuid import uuid4
 from vlmbench.errors import UsageError, WorkerError
 from vlmbench.run.job import RunSettings
 from vlmbench.run.pool.arguments import PoolOptions
-from vlmbench.run.pool.child import THREAD_VARIABLES, Apart
+from vlmbench.run.pool.child import PROGRAM, THREAD_VARIABLES, Apart
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Told
 from vlmbench.run.pool.pieces import Piece
@@ -65,12 +65,14 @@ class RayCrew:
     Args:
         address: see :func:`~vlmbench.run.pool.ray_crew.cluster.connected`.
         options: how many workers a node or a GPU gets, and their threads.
+        program: what the process of a worker runs, see :meth:`vlmbench.run.pool.child.Child.started`.
     """
 
-    def __init__(self, address: str, options: PoolOptions) -> None:
+    def __init__(self, address: str, options: PoolOptions, program: str = PROGRAM) -> None:
         self.shares_cache = False
         self._address = address
         self._options = options
+        self._program = program
         self._settings = RunSettings()
         self._workers: list[RayWorker] = []
         self._started = 0
@@ -148,7 +150,11 @@ class RayCrew:
                     max_concurrency=4,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False),
                 )
-                .remote(pickle.dumps(start), dict.fromkeys(THREAD_VARIABLES, str(self._options.threads)))
+                .remote(
+                    pickle.dumps(start),
+                    dict.fromkeys(THREAD_VARIABLES, str(self._options.threads)),
+                    self._program,
+                )
             )
             told = actor.told.options(num_returns="streaming").remote()
         except Exception as error:

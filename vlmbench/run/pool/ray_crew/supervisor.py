@@ -44,10 +44,11 @@ class Supervisor:
     Args:
         start: the pickled first message to the process.
         environment: changes of the environment that Ray gave this actor.
+        program: what the process runs.
     """
 
-    def __init__(self, start: bytes, environment: Mapping[str, str]) -> None:
-        self._child = Child.started(environment)
+    def __init__(self, start: bytes, environment: Mapping[str, str], program: str) -> None:
+        self._child = Child.started(environment, program)
         self._child.send(start)
 
     def do(self, piece: bytes, rows: Sequence[object]) -> None:
