@@ -102,6 +102,7 @@ class _Run:
     outlines: dict[int, Outline] = field(default_factory=dict)
     shares: dict[int, Share] = field(default_factory=dict)
     began: dict[int, datetime] = field(default_factory=dict)
+    given_up: set[int] = field(default_factory=set)
     died_on: dict[int, set[str]] = field(default_factory=dict)
     tries: dict[int, list[TryLog]] = field(default_factory=dict)
     warm: dict[str, set[Hashable]] = field(default_factory=dict)
@@ -320,7 +321,9 @@ class _Run:
             self.rows_of[prompts] = Carried("texts", event.rows)
 
     def _encoded(self, piece: Piece, event: Encoded) -> None:
-        split = self.splits[piece.job.number]
+        split = self.splits.get(piece.job.number)
+        if split is None:  # another part has killed its workers, and the pair has failed
+            return
         split.add(event)
         if not split.open:
             self._join(split)
@@ -356,6 +359,8 @@ class _Run:
                 self._failed_start(member.worker.slot, died.reason)
             return
         number = piece.job.number
+        if number in self.given_up:
+            return
         self._keep_log(member, piece, died.reason, died.log)
         others = {slot.node for slot in self.crew.slots()} - {member.node}
         if self.nodes.death(member.node, number, others):
@@ -374,6 +379,7 @@ class _Run:
     def _given_up(self, piece: Piece, died: Died) -> PairAnswer:
         """The failure of a pair whose workers died each time."""
         number = piece.job.number
+        self.given_up.add(number)
         self.encoding.pop(number, None)
         if self.splits.pop(number, None):
             self.queue = [other for other in self.queue if other.job.number != number]

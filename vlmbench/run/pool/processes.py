@@ -1,33 +1,37 @@
 """A crew of processes of this machine. The executor ``local:N`` uses it.
 
-A worker is a new Python process, and not a copy of this one, since CUDA and threads do not survive a copy. With GPUs,
-each worker sees one of them.
+Workers are no copies of this process, since CUDA and threads do not survive a copy: see
+:mod:`vlmbench.run.pool.nursery`. With GPUs, each worker sees one of them.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import platform
+import shutil
+import signal
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
-from subprocess import TimeoutExpired
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from uuid import uuid4
 
 import torch
 
-from vlmbench.errors import UsageError
+from vlmbench.errors import UsageError, WorkerError
 from vlmbench.features.workers import usable_cores
 from vlmbench.run.job import RunSettings
-from vlmbench.run.pool.arguments import PoolOptions
-from vlmbench.run.pool.child import LAST, THREAD_VARIABLES, Child
+from vlmbench.run.pool.arguments import THREAD_VARIABLES, PoolOptions
 from vlmbench.run.pool.crew import Slot
+from vlmbench.run.pool.endings import ended
 from vlmbench.run.pool.events import Answered, Died, Event
+from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
+from vlmbench.run.pool.nursery import Nursery
+from vlmbench.run.pool.out_of_memory import oom_kills
 from vlmbench.run.pool.pieces import Piece
-from vlmbench.run.pool.worker_process import WorkerStart
 
 _ENDS_WITHIN_S = 10.0
 
@@ -38,16 +42,34 @@ class ProcessWorker:
 
     number: int
     slot: Slot
-    child: Child
-    is_ready: bool = False
+    nursery: Nursery
+    pid: int
+    connection: Connection
+    log: Path
+    kills_before: int
+    log_from: int = 0
+    is_ready: bool = field(default=False)
 
     def send(self, piece: Piece) -> None:
-        """Give it a piece."""
-        self.child.send(pickle.dumps(piece))
+        """Give it a piece. Its log begins anew."""
+        self.log_from = _size(self.log)
+        with suppress(BrokenPipeError, ConnectionResetError):  # its death is found by `events`
+            self.connection.send(piece)
 
     def stop(self) -> None:
         """Kill it."""
-        self.child.stop()
+        self.nursery.kill(self.pid)
+        self.connection.close()
+
+    def written(self) -> str:
+        """The end of what it wrote to standard output and error since it got its piece."""
+        begin = max(self.log_from, _size(self.log) - 2 * MOST_LOG_BYTES)  # colours and progress bars fall away
+        try:
+            with self.log.open("rb") as file:
+                file.seek(begin)
+                return cleaned(file.read(2 * MOST_LOG_BYTES), left_out=begin - self.log_from)
+        except OSError as error:
+            return f"(its log cannot be read: {error.strerror or error})"
 
 
 class ProcessCrew:
@@ -67,25 +89,34 @@ class ProcessCrew:
         self._workers: list[ProcessWorker] = []
         self._started = 0
         self._settings = RunSettings()
-        self._run = uuid4().hex
+        self._token = uuid4().hex
+        self._logs = Path()
+        self._nursery = Nursery({}, Path(os.devnull))
         self._gpus: Sequence[str] = ()
 
     @contextmanager
     def open(self, settings: RunSettings) -> Iterator[None]:
-        """Choose the devices. At the end, all processes have ended.
+        """Make a folder for logs. At the end, all processes have ended.
 
         Raises:
             UsageError: the device names one of several GPUs.
+            WorkerError: there is no place for the logs.
         """
         self._gpus = visible_gpus(settings.device)
         decoding = settings.workers or max(1, usable_cores() // len(self._slots))
         self._settings = replace(settings, workers=decoding, device="cuda" if self._gpus else settings.device)
+        try:
+            self._logs = Path(tempfile.mkdtemp(prefix="vlmbench-workers-"))
+        except OSError as error:
+            raise WorkerError(f"the logs of workers cannot be written: {error.strerror or error}") from error
+        self._nursery = Nursery(dict.fromkeys(THREAD_VARIABLES, str(self._options.threads)), self._logs / "nursery.log")
         politely = False
         try:
             yield
             politely = True
         finally:
             self._end_all(politely=politely)
+            shutil.rmtree(self._logs, ignore_errors=True)
 
     def slots(self) -> Sequence[Slot]:
         return self._slots
@@ -96,15 +127,20 @@ class ProcessCrew:
         Raises:
             WorkerError: the system starts no further process.
         """
-        worker = ProcessWorker(self._started, slot, Child.started(self._environment(slot)))
+        number = self._started
         self._started += 1
+        log = self._logs / f"{number}.log"
+        gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[slot.number % len(self._gpus)]} if self._gpus else {}
+        pid, connection = self._nursery.start(gpu, log)
+        worker = ProcessWorker(number, slot, self._nursery, pid, connection, log, oom_kills())
         self._workers.append(worker)
-        worker.child.send(pickle.dumps(WorkerStart(self._settings, self._run, carries=False)))
+        with suppress(BrokenPipeError, ConnectionResetError):
+            worker.connection.send((self._settings, self._token))
         return worker
 
     def events(self, seconds: float) -> Iterator[tuple[ProcessWorker, Event]]:
         """What workers have told; and their deaths, which the end of their connection shows."""
-        of = {worker.child.connection: worker for worker in self._workers}
+        of = {worker.connection: worker for worker in self._workers}
         if not of:
             time.sleep(seconds)
             return
@@ -118,37 +154,38 @@ class ProcessCrew:
 
     def _next(self, worker: ProcessWorker) -> Event:
         try:
-            frame = worker.child.connection.recv_bytes()
+            event = worker.connection.recv()
         except (EOFError, OSError):
-            death = worker.child.death()
-            return Died(death.reason, death.out_of_memory, death.log, starting=not worker.is_ready)
-        worker.is_ready = True
-        try:
-            event: Event = pickle.loads(memoryview(frame)[1:])
+            return self._death(worker)
         except Exception as error:  # something in it cannot be made here
-            return Died(f"its message cannot be read: {type(error).__name__}: {error}", log=worker.child.written())
-        if frame[:1] == LAST and isinstance(event, Died | Answered):
-            return replace(event, log=worker.child.written())
-        return event
+            return Died(f"its message cannot be read: {type(error).__name__}: {error}", log=worker.written())
+        if isinstance(event, Died | Answered):
+            event = replace(event, log=worker.written())
+        worker.is_ready = True
+        found: Event = event
+        return found
 
-    def _environment(self, slot: Slot) -> dict[str, str]:
-        changed = dict.fromkeys(THREAD_VARIABLES, str(self._options.threads))
-        if self._gpus:
-            changed["CUDA_VISIBLE_DEVICES"] = self._gpus[slot.number % len(self._gpus)]
-        return changed
+    def _death(self, worker: ProcessWorker) -> Died:
+        code = self._nursery.exit_code(worker.pid, _ENDS_WITHIN_S)
+        if code is None:
+            return Died("it closed its connection", log=worker.written(), starting=not worker.is_ready)
+        ran_out = code == -signal.SIGKILL and oom_kills() > worker.kills_before
+        reason = "the system killed it, because memory ran out" if ran_out else ended(code)
+        return Died(reason, ran_out, worker.written(), starting=not worker.is_ready)
 
     def _end_all(self, *, politely: bool) -> None:
         """End all processes. Politely: each releases its caches first, if it has time for it."""
         for worker in self._workers:
             if politely:
-                worker.child.end()
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    worker.connection.send(None)
         deadline = time.monotonic() + _ENDS_WITHIN_S
         for worker in self._workers:
             if politely:
-                with suppress(TimeoutExpired):
-                    worker.child.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+                self._nursery.exit_code(worker.pid, max(0.0, deadline - time.monotonic()))
             worker.stop()
         self._workers.clear()
+        self._nursery.close()
 
 
 def visible_gpus(device: str) -> list[str]:
@@ -167,3 +204,10 @@ def visible_gpus(device: str) -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count()
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

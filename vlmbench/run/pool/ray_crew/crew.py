@@ -12,17 +12,17 @@ from uuid import uuid4
 
 from vlmbench.errors import UsageError, WorkerError
 from vlmbench.run.job import RunSettings
-from vlmbench.run.pool.arguments import PoolOptions
-from vlmbench.run.pool.child import PROGRAM, THREAD_VARIABLES, Apart
+from vlmbench.run.pool.arguments import THREAD_VARIABLES, PoolOptions
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Told
 from vlmbench.run.pool.pieces import Piece
+from vlmbench.run.pool.ray_crew.child import PROGRAM, Apart
+from vlmbench.run.pool.ray_crew.child_process import WorkerStart
 from vlmbench.run.pool.ray_crew.cluster import connected, imported_ray
 from vlmbench.run.pool.ray_crew.deaths import died_of
 from vlmbench.run.pool.ray_crew.places import Place, places_of, read_nodes
 from vlmbench.run.pool.ray_crew.probe import answers
 from vlmbench.run.pool.ray_crew.supervisor import Batch, Supervisor
-from vlmbench.run.pool.worker_process import WorkerStart
 
 _ASKS_EVERY_S = 2.0
 """The seconds between two looks at the nodes of the cluster."""
@@ -65,7 +65,7 @@ class RayCrew:
     Args:
         address: see :func:`~vlmbench.run.pool.ray_crew.cluster.connected`.
         options: how many workers a node or a GPU gets, and their threads.
-        program: what the process of a worker runs, see :meth:`vlmbench.run.pool.child.Child.started`.
+        program: what the process of a worker runs, see :meth:`vlmbench.run.pool.ray_crew.child.Child.started`.
     """
 
     def __init__(self, address: str, options: PoolOptions, program: str = PROGRAM) -> None:

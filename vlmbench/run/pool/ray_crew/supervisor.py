@@ -1,6 +1,6 @@
 """The actor of a worker: it keeps the worker's process on its node, and passes messages on without reading them.
 
-The process is the same as that of ``--executor local:N``. So a sample that ends the process, or memory that runs out,
+The actor itself does not compute. So a sample that ends the process, or memory that runs out,
 is explained by its exit code and its log, and Ray's own process stays small. :mod:`vlmbench.run.pool.ray_crew.crew`
 makes the actors. Every node imports this module, so it imports nothing heavy.
 """
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from subprocess import TimeoutExpired
 
-from vlmbench.run.pool.child import LAST, WITH_ROWS, Child, Death
+from vlmbench.run.pool.ray_crew.child import LAST, WITH_ROWS, Child, Death
 
 _GATHERS_S = 0.2
 """The time for which messages are gathered, so that progress costs few transfers. The end of a piece does not wait."""

@@ -12,9 +12,9 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
-from vlmbench.run.pool.child import EVENT, LAST, WITH_ROWS, Apart
 from vlmbench.run.pool.events import Died, Encoded, Event, Prompts, Ready, Told
 from vlmbench.run.pool.pieces import Piece
+from vlmbench.run.pool.ray_crew.child import EVENT, LAST, WITH_ROWS, Apart
 
 
 def main(descriptor: int, parent: int) -> None:

@@ -1,7 +1,6 @@
-"""A worker's process, seen from the process that started it: its connection, its log, and how it ended.
+"""A worker's process, seen from its actor: its connection, its log, and how it ended.
 
-The crew of :mod:`vlmbench.run.pool.processes` has one for each worker, and so has each actor of a Ray cluster. Actors
-import this module on every node, so it imports nothing heavy.
+Actors import this module on every node, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from multiprocessing.connection import Connection
 from typing import IO
 
 from vlmbench.errors import WorkerError
+from vlmbench.run.pool.endings import ended
 from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
 from vlmbench.run.pool.out_of_memory import oom_kills
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 EVENT, LAST, WITH_ROWS = b"e", b"l", b"r"
 """The first byte of what a worker's process sends: an event, an event that ends a piece, or an event whose rows are the
 next frame. The pickled event follows."""
-PROGRAM = "vlmbench.run.pool.worker_process"
+PROGRAM = "vlmbench.run.pool.ray_crew.child_process"
 _BOOT = (
     "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[4]); "
     "importlib.import_module(sys.argv[1]).main(int(sys.argv[2]), int(sys.argv[3]))"
@@ -56,8 +55,8 @@ class Child:
     """A process that does pieces.
 
     Attributes:
-        connection: the first message to it is a :class:`~vlmbench.run.pool.worker_process.WorkerStart`, and the others
-            are pieces.
+        connection: the first message to it is a :class:`~vlmbench.run.pool.ray_crew.child_process.WorkerStart`, and the
+            others are pieces.
     """
 
     process: subprocess.Popen[bytes]
@@ -72,7 +71,7 @@ class Child:
 
         Args:
             environment: changes of this process's environment.
-            program: the module whose ``main`` it runs, as :func:`vlmbench.run.pool.worker_process.main` does.
+            program: the module whose ``main`` it runs, as :func:`vlmbench.run.pool.ray_crew.child_process.main` does.
 
         Raises:
             WorkerError: the system starts no further process, or has no place for its log.
@@ -129,18 +128,3 @@ class Child:
         """Ask it to release its caches and end, after the piece that it does."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(None)
-
-
-def ended(code: int) -> str:
-    """How a process ended, in plain words.
-
-    >>> ended(-9), ended(3)
-    ('it was killed by signal 9 (SIGKILL)', 'it ended with exit code 3')
-    """
-    if code >= 0:
-        return f"it ended with exit code {code}"
-    try:
-        name = f" ({signal.Signals(-code).name})"
-    except ValueError:
-        name = ""
-    return f"it was killed by signal {-code}{name}"
