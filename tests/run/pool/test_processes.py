@@ -83,7 +83,7 @@ def test_a_worker_that_dies_costs_another_try_and_poison_is_a_recorded_failure(s
     poisoned = [result for result in results if result.status == "failed"]
     for result in poisoned:
         assert result.failure is not None and result.path is not None
-        assert result.failure.message.endswith("the last because it ended with exit code 7")
+        assert "the last because it ended with exit code 7 (log: " in result.failure.message
         logs = list(result.path.parent.glob("*.log"))
         assert len(logs) == 1 and logs[0].read_text().count("the poison works") == 3
 
