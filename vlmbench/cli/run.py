@@ -217,7 +217,7 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
 def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
     """Run plans one after another. A plan is taken when the previous one is done; ``pairs`` counts the pairs of all."""
-    from vlmbench.cli.progress import TerminalListener
+    from vlmbench.cli.watching.progress import TerminalListener
 
     with heavy_imports():
         from vlmbench.run.execute import execute
