@@ -159,6 +159,10 @@ class StoreError(VlmbenchError):
     """A results folder that cannot be written: it is read-only, full, or not a folder."""
 
 
+class WorkerError(VlmbenchError):
+    """Workers of a run that cannot be started, or that died each time they tried a pair."""
+
+
 class VlmbenchWarning(UserWarning):
     """Something the user should know while the work continues. In a run it becomes a remark of the record."""
 

@@ -98,6 +98,12 @@ def cache_folder(program: str) -> Path:
     return found if found.is_absolute() else _temporary(program)
 
 
+def cache_root() -> Path:
+    """Where vlmbench keeps its caches: ``VLMBENCH_CACHE``, else this user's folder; see :func:`cache_folder`."""
+    own = os.environ.get("VLMBENCH_CACHE")
+    return user_path(own) if own else cache_folder("vlmbench")
+
+
 def _new_temporary() -> str:
     """Make an empty folder that only this user can open. It is deleted when the process ends."""
     try:

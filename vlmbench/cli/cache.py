@@ -12,6 +12,7 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_table
 from vlmbench.files import size_text
+from vlmbench.paths import cache_root
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted, duration_text, either
 
@@ -24,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 @app.command("info")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the cache's folder, content and limit, and the time that it saved."""
-    from vlmbench.features.cache.files import cache_root, limit_bytes, spaces
+    from vlmbench.features.cache.files import limit_bytes, spaces
 
     root, limit, held = cache_root(), limit_bytes(), spaces()
     if as_json:

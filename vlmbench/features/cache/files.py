@@ -17,16 +17,10 @@ from pathlib import Path
 
 from vlmbench.errors import UsageError
 from vlmbench.features.cache.lock import hold_alone
-from vlmbench.paths import cache_folder, user_path
+from vlmbench.paths import cache_root
 
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _SECONDS_A_DAY = 86_400.0
-
-
-def cache_root() -> Path:
-    """Where the cache lives: ``VLMBENCH_CACHE``, else this user's folder; see :func:`~vlmbench.paths.cache_folder`."""
-    own = os.environ.get("VLMBENCH_CACHE")
-    return user_path(own) if own else cache_folder("vlmbench")
 
 
 def index_folder(use_cache: bool = True) -> Path | None:

@@ -1,0 +1,266 @@
+"""A crew of processes of this machine. The executor ``local:N`` uses it.
+
+A worker is a new Python process, and not a copy of this one, since CUDA and threads do not survive a copy. With GPUs,
+each worker sees one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import torch
+
+from vlmbench.errors import UsageError, WorkerError
+from vlmbench.features.workers import usable_cores
+from vlmbench.run.job import RunSettings
+from vlmbench.run.pool.arguments import PoolOptions
+from vlmbench.run.pool.crew import Slot
+from vlmbench.run.pool.events import Answered, Died, Event
+from vlmbench.run.pool.out_of_memory import oom_kills
+from vlmbench.run.pool.pieces import Piece
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+LONGEST_LOG = 64 * 2**10
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from vlmbench.run.pool.worker_process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+_ENDS_WITHIN_S = 10.0
+
+
+@dataclass(eq=False)
+class ProcessWorker:
+    """One process. See :class:`~vlmbench.run.pool.crew.Worker`."""
+
+    number: int
+    slot: Slot
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    log: Path
+    kills_before: int
+    log_from: int = 0
+    is_ready: bool = field(default=False)
+
+    def send(self, piece: Piece) -> None:
+        """Give it a piece. Its log begins anew."""
+        self.log_from = _size(self.log)
+        with suppress(BrokenPipeError, ConnectionResetError):  # its death is found by `events`
+            self.connection.send(piece)
+
+    def stop(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+
+    def written(self) -> str:
+        """The end of what it wrote to standard output and error since it got its piece."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(self.log_from, _size(self.log) - LONGEST_LOG))
+                return file.read(LONGEST_LOG).decode(errors="replace")
+        except OSError as error:
+            return f"(its log cannot be read: {error.strerror or error})"
+
+
+class ProcessCrew:
+    """See :class:`~vlmbench.run.pool.crew.Crew`.
+
+    Args:
+        workers: the number of processes.
+        options: their threads.
+    """
+
+    shares_cache = True
+
+    def __init__(self, workers: int, options: PoolOptions) -> None:
+        node = platform.node() or "this machine"
+        self._slots = [Slot("this machine", number, node) for number in range(workers)]
+        self._options = options
+        self._workers: list[ProcessWorker] = []
+        self._started = 0
+        self._settings = RunSettings()
+        self._logs = Path()
+        self._gpus: Sequence[str] = ()
+
+    @contextmanager
+    def open(self, settings: RunSettings) -> Iterator[None]:
+        """Make a folder for logs. At the end, all processes have ended.
+
+        Raises:
+            UsageError: the device names one of several GPUs.
+            WorkerError: there is no place for the logs.
+        """
+        self._gpus = visible_gpus(settings.device)
+        decoding = settings.workers or max(1, usable_cores() // len(self._slots))
+        self._settings = replace(settings, workers=decoding, device="cuda" if self._gpus else settings.device)
+        try:
+            self._logs = Path(tempfile.mkdtemp(prefix="vlmbench-workers-"))
+        except OSError as error:
+            raise WorkerError(f"the logs of workers cannot be written: {error.strerror or error}") from error
+        politely = False
+        try:
+            yield
+            politely = True
+        finally:
+            self._end_all(politely=politely)
+            shutil.rmtree(self._logs, ignore_errors=True)
+
+    def slots(self) -> Sequence[Slot]:
+        return self._slots
+
+    def start(self, slot: Slot) -> ProcessWorker:
+        """Start a process.
+
+        Raises:
+            WorkerError: the system starts no further process.
+        """
+        own, its = socket.socketpair()
+        number = self._started
+        self._started += 1
+        log = self._logs / f"{number}.log"
+        try:
+            with its, log.open("wb") as output:
+                process = subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-X",
+                        "faulthandler",
+                        "-c",
+                        _BOOT,
+                        str(its.fileno()),
+                        str(os.getpid()),
+                        _import_paths(),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=self._environment(slot),
+                    pass_fds=(its.fileno(),),
+                    start_new_session=True,  # Ctrl-C is for the driver
+                )
+        except OSError as error:
+            own.close()
+            raise WorkerError(f"a worker cannot be started: {error.strerror or error}") from error
+        worker = ProcessWorker(number, slot, process, Connection(own.detach()), log, oom_kills())
+        self._workers.append(worker)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            worker.connection.send(self._settings)
+        return worker
+
+    def events(self, seconds: float) -> Iterator[tuple[ProcessWorker, Event]]:
+        """What workers have told; and their deaths, which the end of their connection shows."""
+        of = {worker.connection: worker for worker in self._workers}
+        if not of:
+            time.sleep(seconds)
+            return
+        for connection in wait(list(of), timeout=seconds):
+            worker = of[connection]  # type: ignore[index]  # only these were waited for
+            event = self._next(worker)
+            if isinstance(event, Died):
+                self._workers.remove(worker)
+                worker.stop()
+            yield worker, event
+
+    def _next(self, worker: ProcessWorker) -> Event:
+        try:
+            event = worker.connection.recv()
+        except (EOFError, OSError):
+            return self._death(worker)
+        except Exception as error:  # something in it cannot be made here
+            return Died(f"its message cannot be read: {type(error).__name__}: {error}", log=worker.written())
+        if isinstance(event, Died | Answered):
+            event = replace(event, log=worker.written())
+        worker.is_ready = True
+        found: Event = event
+        return found
+
+    def _death(self, worker: ProcessWorker) -> Died:
+        try:
+            code = worker.process.wait(timeout=_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            return Died("it closed its connection", log=worker.written(), starting=not worker.is_ready)
+        ran_out = code == -signal.SIGKILL and oom_kills() > worker.kills_before
+        reason = "the system killed it, because memory ran out" if ran_out else ended(code)
+        return Died(reason, ran_out, worker.written(), starting=not worker.is_ready)
+
+    def _environment(self, slot: Slot) -> dict[str, str]:
+        given = self._options.threads
+        threads = str(given or max(1, usable_cores() // len(self._slots)))
+        changed = {name: threads for name in THREAD_VARIABLES if given or name not in os.environ}
+        if self._gpus:
+            changed["CUDA_VISIBLE_DEVICES"] = self._gpus[slot.number % len(self._gpus)]
+        return {**os.environ, **changed}
+
+    def _end_all(self, *, politely: bool) -> None:
+        """End all processes. Politely: each releases its caches first, if it has time for it."""
+        for worker in self._workers:
+            if politely:
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    worker.connection.send(None)
+        deadline = time.monotonic() + _ENDS_WITHIN_S
+        for worker in self._workers:
+            if politely:
+                with suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+            worker.stop()
+        self._workers.clear()
+
+
+def visible_gpus(device: str) -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; empty for other devices.
+
+    Raises:
+        UsageError: the device is one of several GPUs, and workers get one each.
+    """
+    if device not in ("auto", "cuda"):
+        if device.startswith("cuda:"):
+            raise UsageError(
+                f"--device {device} names one GPU, and each worker of `local:N` gets its own",
+                hint="Use --device cuda, and name the GPUs in CUDA_VISIBLE_DEVICES.",
+            )
+        return []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
+
+
+def ended(code: int) -> str:
+    """How a process ended, in plain words.
+
+    >>> ended(-9), ended(3)
+    ('it was killed by signal 9 (SIGKILL)', 'it ended with exit code 3')
+    """
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    try:
+        name = f" ({signal.Signals(-code).name})"
+    except ValueError:
+        name = ""
+    return f"it was killed by signal {-code}{name}"
+
+
+def _import_paths() -> str:
+    """Where this process finds modules; a worker finds them there too."""
+    return json.dumps(sys.path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
