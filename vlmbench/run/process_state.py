@@ -5,7 +5,8 @@ Executors make one for each process.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -75,6 +76,8 @@ class ProcessState:
         hashes: the content hashes of single samples, from earlier runs too.
         model_remarks: the remarks made while the current model was loaded.
         halvings: how often the batch size is halved.
+        once: makes the block that loads a model or opens a task, from words about it. Workers of one machine use it to
+            download weights and data once.
 
     Raises:
         UsageError: the device or the precision cannot be used, or the cache's limit is not a number.
@@ -107,6 +110,7 @@ class ProcessState:
         self._datasets: dict[Hashable, OpenedData] = {}
         self.hashes = ContentHashes(index_folder(settings.use_cache))
         self.halvings = 0
+        self.once: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -131,16 +135,17 @@ class ProcessState:
             if task.options == options and task.card == card:
                 return task
         settings = self.settings
-        opened = open_task(
-            card,
-            task_plugin(card.plugin),
-            options,
-            settings.data_root,
-            offline=settings.offline,
-            shared=self._datasets,
-            contents=self.hashes,
-            images_optional=images_optional,
-        )
+        with self.once(f"data of {card.name}"):
+            opened = open_task(
+                card,
+                task_plugin(card.plugin),
+                options,
+                settings.data_root,
+                offline=settings.offline,
+                shared=self._datasets,
+                contents=self.hashes,
+                images_optional=images_optional,
+            )
         self.opened.append(opened)
         known.append(opened)
         return opened
@@ -252,7 +257,7 @@ class ProcessState:
         said = Gathered()
         loaded: Model | VlmbenchError
         try:
-            with gathered_remarks(WARNING, said):
+            with gathered_remarks(WARNING, said), self.once(f"weights of {card.name}"):
                 in_memory = self._objects.get(card.name)
                 loaded = in_memory.load() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
         except Exception as error:  # a bug in an adapter

@@ -12,7 +12,7 @@ import torch
 
 from vlmbench.records import Environment
 from vlmbench.run.identity import environment
-from vlmbench.run.machine import processor_name
+from vlmbench.run.machine import machine_kind, processor_name
 from vlmbench.run.pool.events import WorkerFacts
 from vlmbench.run.process_state import ProcessState, default_batch
 
@@ -26,7 +26,7 @@ def own_facts(state: ProcessState) -> WorkerFacts:
         pid=os.getpid(),
         device=state.device,
         processor=processor_name(state.device),
-        machine=processor_name(state.device),
+        machine=machine_kind(),
         threads=torch.get_num_threads(),
         batch_size=state.settings.batch_size or default_batch(state.device),
         environment=environment(),

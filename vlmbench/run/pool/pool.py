@@ -22,6 +22,7 @@ from vlmbench.run.pool.crew import Crew, Slot, Worker
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready, Told, WorkerFacts
 from vlmbench.run.pool.facts import code_sha256, difference
 from vlmbench.run.pool.listed_jobs import ListedJobs
+from vlmbench.run.pool.log_text import TryLog, pair_log
 from vlmbench.run.pool.nodes import Nodes
 from vlmbench.run.pool.pieces import Carried, Piece
 from vlmbench.run.pool.schedule import Outline, Waiting, outlined
@@ -101,7 +102,9 @@ class _Run:
     outlines: dict[int, Outline] = field(default_factory=dict)
     shares: dict[int, Share] = field(default_factory=dict)
     began: dict[int, datetime] = field(default_factory=dict)
+    given_up: set[int] = field(default_factory=set)
     died_on: dict[int, set[str]] = field(default_factory=dict)
+    tries: dict[int, list[TryLog]] = field(default_factory=dict)
     warm: dict[str, set[Hashable]] = field(default_factory=dict)
     encoding: dict[int, Hashable] = field(default_factory=dict)
     """The prompts that the worker of a job is encoding, by the job's number."""
@@ -318,7 +321,9 @@ class _Run:
             self.rows_of[prompts] = Carried("texts", event.rows)
 
     def _encoded(self, piece: Piece, event: Encoded) -> None:
-        split = self.splits[piece.job.number]
+        split = self.splits.get(piece.job.number)
+        if split is None:  # another part has killed its workers, and the pair has failed
+            return
         split.add(event)
         if not split.open:
             self._join(split)
@@ -333,13 +338,15 @@ class _Run:
         failure = answer.failure
         if failure is not None and failure.error in _MEMORY_ERRORS and piece.attempt + 1 < TRIES:
             self.watcher.piece_finished(member.worker.number, piece, "lost")
+            self._keep_log(member, piece, "memory ran out", event.log)
             self._again(piece, f"memory ran out: {failure.message}", smaller=True)
             return
+        self._keep_log(member, piece, "done" if answer.record or answer.found else answer.status, event.log)
         self.watcher.piece_finished(member.worker.number, piece, "failed" if answer.status == "failed" else "done")
         self.encoding.pop(number, None)
         if answer.status == "done":
             self.warm.setdefault(member.node, set()).add(self.outlines[number].images)
-        yield replace(answer, log=event.log)
+        yield replace(answer, log=pair_log(self.tries.pop(number, ())))
         if not self.nodes.usable(member.node):
             self._stop(member)
 
@@ -352,6 +359,9 @@ class _Run:
                 self._failed_start(member.worker.slot, died.reason)
             return
         number = piece.job.number
+        if number in self.given_up:
+            return
+        self._keep_log(member, piece, died.reason, died.log)
         others = {slot.node for slot in self.crew.slots()} - {member.node}
         if self.nodes.death(member.node, number, others):
             self._leave_out(member.worker.slot)
@@ -369,6 +379,7 @@ class _Run:
     def _given_up(self, piece: Piece, died: Died) -> PairAnswer:
         """The failure of a pair whose workers died each time."""
         number = piece.job.number
+        self.given_up.add(number)
         self.encoding.pop(number, None)
         if self.splits.pop(number, None):
             self.queue = [other for other in self.queue if other.job.number != number]
@@ -376,7 +387,11 @@ class _Run:
             f"{counted(TRIES, 'worker')} died while they worked on it, the last because {died.reason}",
             hint="Its log may say more. A single file that breaks the decoder can be found with a smaller --limit.",
         )
-        return replace(failed(piece.job, error, self.began[number]), log=died.log)
+        return replace(failed(piece.job, error, self.began[number]), log=pair_log(self.tries.pop(number, ())))
+
+    def _keep_log(self, member: _Member, piece: Piece, ended: str, text: str) -> None:
+        where = f"worker {member.worker.number} on {member.worker.slot.shown}"
+        self.tries.setdefault(piece.job.number, []).append(TryLog(where, ended, text))
 
 
 def _spread(slots: Iterable[Slot], taken: Counter[str]) -> Iterator[Slot]:

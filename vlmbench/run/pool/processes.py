@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 
@@ -30,11 +31,11 @@ from vlmbench.run.job import RunSettings
 from vlmbench.run.pool.arguments import PoolOptions
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.events import Answered, Died, Event
+from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
 from vlmbench.run.pool.out_of_memory import oom_kills
 from vlmbench.run.pool.pieces import Piece
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-LONGEST_LOG = 64 * 2**10
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
     "from vlmbench.run.pool.worker_process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
@@ -69,10 +70,11 @@ class ProcessWorker:
 
     def written(self) -> str:
         """The end of what it wrote to standard output and error since it got its piece."""
+        begin = max(self.log_from, _size(self.log) - 2 * MOST_LOG_BYTES)  # colours and progress bars fall away
         try:
             with self.log.open("rb") as file:
-                file.seek(max(self.log_from, _size(self.log) - LONGEST_LOG))
-                return file.read(LONGEST_LOG).decode(errors="replace")
+                file.seek(begin)
+                return cleaned(file.read(2 * MOST_LOG_BYTES), left_out=begin - self.log_from)
         except OSError as error:
             return f"(its log cannot be read: {error.strerror or error})"
 
@@ -94,6 +96,7 @@ class ProcessCrew:
         self._workers: list[ProcessWorker] = []
         self._started = 0
         self._settings = RunSettings()
+        self._token = uuid4().hex
         self._logs = Path()
         self._gpus: Sequence[str] = ()
 
@@ -159,7 +162,7 @@ class ProcessCrew:
         worker = ProcessWorker(number, slot, process, Connection(own.detach()), log, oom_kills())
         self._workers.append(worker)
         with suppress(BrokenPipeError, ConnectionResetError):
-            worker.connection.send(self._settings)
+            worker.connection.send((self._settings, self._token))
         return worker
 
     def events(self, seconds: float) -> Iterator[tuple[ProcessWorker, Event]]:
@@ -199,9 +202,7 @@ class ProcessCrew:
         return Died(reason, ran_out, worker.written(), starting=not worker.is_ready)
 
     def _environment(self, slot: Slot) -> dict[str, str]:
-        given = self._options.threads
-        threads = str(given or max(1, usable_cores() // len(self._slots)))
-        changed = {name: threads for name in THREAD_VARIABLES if given or name not in os.environ}
+        changed = dict.fromkeys(THREAD_VARIABLES, str(self._options.threads))
         if self._gpus:
             changed["CUDA_VISIBLE_DEVICES"] = self._gpus[slot.number % len(self._gpus)]
         return {**os.environ, **changed}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -21,6 +23,7 @@ from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Re
 from vlmbench.run.pool.facts import own_facts
 from vlmbench.run.pool.pieces import Piece
 from vlmbench.run.process_state import ProcessState
+from vlmbench.storage.once import once_on_this_node
 
 _TELLS_EVERY_S = 0.2
 """The seconds between two messages about progress."""
@@ -94,16 +97,19 @@ class WorkerBody:
         settings: of the run.
         tell: sends an event to the driver, in the order of the calls. It is called from one thread.
         carries: whether other workers have caches of their own, so that features are sent to the driver.
+        run: a token of the run. Of the workers of one machine, the first downloads weights and data, while the others
+            wait.
 
     Raises:
         VlmbenchError: this process cannot work: a plugin fails, or the device cannot be used.
     """
 
-    def __init__(self, settings: RunSettings, tell: Callable[[Event], None], *, carries: bool) -> None:
+    def __init__(self, settings: RunSettings, tell: Callable[[Event], None], *, carries: bool, run: str) -> None:
         self._tell = tell
         self._carries = carries
         self._listener = TellingListener(tell, self._prompts_are_encoded)
         self._state = ProcessState.of_new_process(settings, self._listener)
+        self._state.once = partial(once_on_this_node, run=run, waiting=self._waits)
         if carries:
             self._state.note_new_texts()
         tell(Ready(own_facts(self._state)))
@@ -124,6 +130,9 @@ class WorkerBody:
     def finish(self) -> None:
         """End the worker's work: release the cache."""
         self._state.finish()
+
+    def _waits(self, what: str, seconds: float) -> None:
+        self._listener.note(f"{platform.node()}: waits for another worker that fetches the {what}")
 
     def _answer(self, piece: Piece) -> PairAnswer:
         self._listener.pair_started(piece.job.model.name, piece.job.task.name)

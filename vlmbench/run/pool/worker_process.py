@@ -23,26 +23,26 @@ def main(descriptor: int, driver: int) -> None:
     """Work until the driver sends None or is gone.
 
     Args:
-        descriptor: of the socket to the driver. The first message is the run's settings, the others are pieces.
+        descriptor: of the socket to the driver. The first message has the run's settings and token, the others are pieces.
         driver: the process id of the driver.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets Ctrl-C, and decides
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     connection: Connection = Connection(descriptor)
     try:
-        settings = connection.recv()
-        assert isinstance(settings, RunSettings)
-        _work(connection, settings)
+        settings, token = connection.recv()
+        assert isinstance(settings, RunSettings) and isinstance(token, str)
+        _work(connection, settings, token)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the driver is gone
         os._exit(1)
 
 
-def _work(connection: Connection, settings: RunSettings) -> None:
+def _work(connection: Connection, settings: RunSettings, token: str) -> None:
     def tell(event: Event) -> None:
         connection.send(event)
 
     try:
-        body = WorkerBody(settings, tell, carries=False)
+        body = WorkerBody(settings, tell, carries=False, run=token)
     except VlmbenchError as error:
         tell(Died(str(error), starting=True))
         return
