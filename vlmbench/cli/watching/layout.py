@@ -88,10 +88,10 @@ def totals_line(totals: Totals, width: int | None = None) -> Text:
     parts = [
         (f"{totals.finished:,} of {counted(totals.pairs, 'pair')}", "bold", 0),
         (f"{totals.failed:,} failed" if totals.failed else "", "bold red", 0),
-        (f"{left_text(totals.left)} left", "bold", 0),
+        (f"{left_text(totals.left)} left" if totals.finished < totals.pairs else "", "bold", 0),
         (f"{speed_text(totals.speed)} images/s" if totals.speed else "", "", 1),
-        (counted(totals.workers, "worker"), "", 2),
-        (f"after {duration_text(totals.elapsed)}", "dim", 4),
+        (counted(totals.workers, "worker") if totals.workers else "", "", 2),
+        (f"after {_steady(totals.elapsed)}", "dim", 4),
         (f"{counted(totals.lost, 'try', 'tries')} lost" if totals.lost else "", "yellow", 1),
         (f"{counted(totals.left_out, 'node')} left out" if totals.left_out else "", "yellow", 1),
     ]
@@ -111,7 +111,12 @@ def left_text(left: TimeLeft) -> str:
     """A time that is left: "1.2 h", "≥ 1.2 h", or "–" if it is not known."""
     if left.seconds is None:
         return UNKNOWN
-    return f"{'≥ ' if left.at_least else ''}{duration_text(left.seconds)}"
+    return f"{'≥ ' if left.at_least else ''}{_steady(left.seconds)}"
+
+
+def _steady(seconds: float) -> str:
+    """A duration without tenths of seconds, which change too fast on a live line."""
+    return f"{seconds:.0f} s" if seconds < 59.5 else duration_text(max(60.0, seconds))
 
 
 def node_names(nodes: Sequence[str]) -> list[str]:
@@ -155,7 +160,7 @@ def _piece_cells(row: Row) -> list[str]:
         _with_share(one_line(row.task, _LONGEST_NAME), row.share),
         speed_text(row.speed) if row.speed else "",
         row.doing if row.done is None else f"{row.doing} {int(100 * min(1.0, row.done))}%",
-        duration_text(row.left) if row.left is not None else (UNKNOWN if row.model else ""),
+        _steady(row.left) if row.left is not None else (UNKNOWN if row.model else ""),
     ]
 
 
@@ -185,7 +190,7 @@ def _node_cells(name: str, rows: Sequence[Row]) -> list[str]:
         _several(sorted({row.task for row in busy}), "task"),
         speed_text(speed) if speed else "",
         next((f"{states[state]} {state}" for state in _SLOW_STATES if states[state]), ""),
-        duration_text(max(lefts)) if lefts else UNKNOWN,
+        _steady(max(lefts)) if lefts else UNKNOWN,
     ]
 
 

@@ -23,7 +23,7 @@ class Row:
     """What a worker does at a moment.
 
     Attributes:
-        doing: "starting", "idle", "loading", or the stage of its pair, such as "images".
+        doing: "starting", "idle", "opening" (the data), "loading" (the model), or a stage, such as "images".
         done: the part of the stage that is done; None if it has no length.
         speed: images a second.
         left: the seconds that the piece still takes.
@@ -203,7 +203,7 @@ class Workers:
         slot = own.slot
         if own.piece is None:
             return Row(slot.shown, slot.number, own.device, "idle" if own.ready else "starting")
-        doing, done = own.stage or "starting", (own.items / own.total if own.total else None)
+        doing, done = own.stage or "opening", (own.items / own.total if own.total else None)
         if own.loading:
             doing, done = "loading", None
         elif own.stage == "images" and done is not None and done >= 1:

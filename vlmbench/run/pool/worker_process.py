@@ -23,7 +23,8 @@ def main(descriptor: int, driver: int) -> None:
     """Work until the driver sends None or is gone.
 
     Args:
-        descriptor: of the socket to the driver. The first message has the run's settings and token, the others are pieces.
+        descriptor: of the socket to the driver. The first message has the run's settings and token, the others are
+            pieces.
         driver: the process id of the driver.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets Ctrl-C, and decides
@@ -56,8 +57,6 @@ def _work(connection: Connection, settings: RunSettings, token: str) -> None:
             traceback.print_exc(file=sys.stderr)
             tell(Died(f"it could not send its answer: {type(error).__name__}: {error}"))
             return
-        sys.stdout.flush()
-        sys.stderr.flush()
     body.finish()
 
 
