@@ -11,12 +11,15 @@ import typer
 from vlmbench.cli.adapting.planned import plan_table, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
+from vlmbench.cli.watching.choice import listener_for, show_costs
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
 
 if TYPE_CHECKING:
+    from vlmbench.cli.watching.progress import TerminalListener
+    from vlmbench.cli.watching.workers_table import WorkersTable
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
@@ -210,30 +213,44 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
             print_error(problem, about=name)
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
-    outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
-    show_outcomes(outcomes, request.results or RESULTS, profile=profile)
+    listener = listener_for(plan, request)
+    outcomes = carry_out([(plan, request)], listener)
+    show_outcomes(outcomes, request.results or RESULTS, profile=profile, listener=listener)
     return outcomes
 
 
-def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
-    """Run plans one after another. A plan is taken when the previous one is done; ``pairs`` counts the pairs of all."""
-    from vlmbench.cli.progress import TerminalListener
+def carry_out(
+    planned: Iterable[tuple[Plan, RunRequest]], listener: TerminalListener | WorkersTable
+) -> list[PairResult]:
+    """Run plans one after another. A plan is taken when the previous one is done.
 
+    Args:
+        listener: for all plans together.
+    """
     with heavy_imports():
         from vlmbench.run.execute import execute
 
-    with TerminalListener(pairs) as listener:
+    with listener:
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
             raise KeyboardInterrupt(CONTINUES) from None
 
 
-def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
-    """Print the results of a run. Exits with a code above 0 if a pair failed."""
+def show_outcomes(
+    outcomes: list[PairResult],
+    results: Path,
+    *,
+    profile: bool = False,
+    title: str = "",
+    listener: TerminalListener | WorkersTable | None = None,
+) -> None:
+    """Print the results of a run, and what it cost if it had workers. Exits with a code above 0 if a pair failed."""
     show_summary(outcomes, results, title=title)
     if profile:
         show_profiles(outcomes)
+    if listener is not None:
+        show_costs(listener)
     show_pictures(outcomes, results)
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)

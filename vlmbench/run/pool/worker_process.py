@@ -54,7 +54,5 @@ def _work(connection: Connection, settings: RunSettings, token: str) -> int:
             traceback.print_exc(file=sys.stderr)
             tell(Died(f"it could not send its answer: {type(error).__name__}: {error}"))
             return 1
-        sys.stdout.flush()
-        sys.stderr.flush()
     body.finish()
     return 0
