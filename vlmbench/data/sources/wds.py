@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from vlmbench.cards import SourceSpec, check_templates
 from vlmbench.data.base import ImageDataset, Sample, Source, SourceContext, SourceInfo, Target, TargetKind
@@ -79,8 +80,18 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
 SOURCE = Source(open_source, ("class_names",), split=True)
 
 
-def read_shards(shards: Shards, info: SourceInfo, context: SourceContext) -> ImageDataset:
-    """Open the dataset of shards that have already been found. It raises the errors of :func:`open_source`."""
+class Scan(Protocol):
+    """Lists the samples of one shard, as :func:`~vlmbench.data.formats.tar_index.scan` does."""
+
+    def __call__(self, shard: Path, *, load: frozenset[str], passed: PassedOver) -> Iterable[TarSample]: ...
+
+
+def read_shards(shards: Shards, info: SourceInfo, context: SourceContext, scan: Scan = scan) -> WebDataset:
+    """Open the dataset of shards that have already been found. It raises the errors of :func:`open_source`.
+
+    Args:
+        scan: lists the samples of a shard.
+    """
     _check_type(shards, context)
     classes = _lines(shards.metadata_file(CLASS_NAMES))
     for line, name in enumerate(classes or ()):
