@@ -42,7 +42,9 @@ def run(
     ] = [],  # noqa: B006
     suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file. Repeatable.")] = [],  # noqa: B006
     results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = RESULTS,
-    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    data_root: Annotated[
+        str | None, typer.Option(metavar="DIR|URL", help="The folder that holds your datasets, or its URL.")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
     batch_size: Annotated[str, typer.Option(help="Number of images in a forward pass, or auto.")] = "auto",
@@ -144,6 +146,7 @@ def run(
 
     load_plugins(plugin or [])
     with heavy_imports():
+        from vlmbench.data.location import user_data_root
         from vlmbench.run.plan import RunRequest
         from vlmbench.tasks.base import TaskOptions
         from vlmbench.transfer.every import every_transfer
@@ -153,7 +156,7 @@ def run(
         tasks=tuple(task),
         suites=tuple(suite),
         results=user_path(results),
-        data_root=user_path(data_root) if data_root else None,
+        data_root=user_data_root(data_root),
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),

@@ -33,12 +33,12 @@ def read_range(folder: RemoteFolder, entry: Entry, start: int, stop: int) -> byt
         return b""
 
     def ask(files: Any, path: str) -> bytes:
-        if folder.location.scheme in _S3:
-            data, version = _from_s3(files, path, entry, start, stop, folder.location)
+        if folder.url.scheme in _S3:
+            data, version = _from_s3(files, path, entry, start, stop, folder.url)
         else:
             data, version = bytes(files.cat_file(path, start, stop)), version_of(files.info(path))
         if version != entry.version:
-            raise _changed(folder.location, entry)
+            raise _changed(folder.url, entry)
         if len(data) != stop - start:
             raise ConnectionError(f"{len(data)} bytes arrived instead of {stop - start}")  # asked again
         return data
@@ -46,9 +46,7 @@ def read_range(folder: RemoteFolder, entry: Entry, start: int, stop: int) -> byt
     try:
         return folder.ask("read", entry.name, ask)
     except FileNotFoundError as error:
-        raise StoreError(
-            f"'{folder.location}/{entry.name}' is not there any more", hint="Run the command again."
-        ) from error
+        raise StoreError(f"'{folder.url}/{entry.name}' is not there any more", hint="Run the command again.") from error
 
 
 def _from_s3(files: Any, path: str, entry: Entry, start: int, stop: int, url: Url) -> tuple[bytes, str]:

@@ -53,6 +53,11 @@ class RemoteFolder:
         return RemoteFolder, (self._url,)  # a connection does not travel to another process
 
     @property
+    def url(self) -> Url:
+        """The folder's URL."""
+        return self._url
+
+    @property
     def can_create(self) -> bool:
         """Whether :meth:`create` works here, as far as it is known without a request."""
         scheme = WHOLE.get(self._url.scheme)
@@ -65,7 +70,7 @@ class RemoteFolder:
             FileNotFoundError: there is no such file.
             StoreError: it cannot be read.
         """
-        return bytes(self._try("read", name, lambda files, path: files.cat_file(path)))
+        return bytes(self.ask("read", name, lambda files, path: files.cat_file(path)))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one request. More than 100 MB go in parts, which S3 shows only when all are there.
@@ -74,7 +79,7 @@ class RemoteFolder:
             StoreError: it cannot be written, or this kind of storage shows files before they are complete.
         """
         self._check_whole()
-        self._try("write to", name, lambda files, path: files.pipe_file(path, data))
+        self.ask("write to", name, lambda files, path: files.pipe_file(path, data))
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file only if it does not exist yet, and say whether this call made it.
@@ -96,7 +101,7 @@ class RemoteFolder:
             StoreError: it cannot be removed.
         """
         try:
-            self._try("remove a file from", name, lambda files, path: files.rm_file(path))
+            self.ask("remove a file from", name, lambda files, path: files.rm_file(path))
         except FileNotFoundError:
             return
 
@@ -107,7 +112,7 @@ class RemoteFolder:
             StoreError: they cannot be listed.
         """
         try:
-            top = self._try("list", below, lambda files, path: files.ls(path, detail=True))
+            top = self.ask("list", below, lambda files, path: files.ls(path, detail=True))
         except FileNotFoundError:
             return
         folders = [found["name"].rstrip("/") for found in top if found["type"] == "directory"]
@@ -120,7 +125,7 @@ class RemoteFolder:
             found = self._below(self._path(below))
         start = f"{self._path('')}/"
         entries = [
-            Entry(each["name"].removeprefix(start), int(each["size"] or 0), _version(each))
+            Entry(each["name"].removeprefix(start), int(each["size"] or 0), version_of(each))
             for each in found
             if each["name"].startswith(start) and not each["name"].endswith("/")
         ]
@@ -128,7 +133,7 @@ class RemoteFolder:
 
     def _below(self, path: str) -> list[dict[str, Any]]:
         try:
-            found = self._try("list", "", lambda files, _: files.find(path, detail=True))
+            found = self.ask("list", "", lambda files, _: files.find(path, detail=True))
         except FileNotFoundError:
             return []
         return [each for each in found.values() if each["type"] == "file"]
@@ -174,13 +179,13 @@ class RemoteFolder:
             return True
 
         try:
-            return bool(self._try("write to", name, make))
+            return bool(self.ask("write to", name, make))
         except FileNotFoundError as error:  # it existed, and was removed before it could be read
             if lost:
                 return False
             raise plain_error(self._url, "write to", error) from error
 
-    def _try(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
+    def ask(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
         """Ask the storage, and again after passing problems.
 
         Raises:
@@ -241,7 +246,7 @@ def _no_create(url: Url) -> StoreError:
     )
 
 
-def _version(found: dict[str, Any]) -> str:
+def version_of(found: dict[str, Any]) -> str:
     """A text that changes with the content of a file, by what its storage tells about it."""
     for name in ("ETag", "etag", "generation", "blob_id", "md5Hash", "content_md5"):
         if found.get(name):

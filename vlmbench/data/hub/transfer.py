@@ -211,9 +211,7 @@ def progress_bar(what: str, total: int) -> Iterator[Advance]:
     """
     from huggingface_hub.utils import tqdm
 
-    with tqdm(
-        desc=what, total=total, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
-    ) as bar:
+    with tqdm(desc=what, total=total, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
         yield bar.update
 
 

@@ -1,4 +1,4 @@
-"""Reads files in object storage in blocks that several threads share, and reads ahead where the reads follow each other.
+"""Reads files in object storage in blocks that threads share, and reads ahead if the reads follow each other.
 
 A request to object storage takes tens of milliseconds before its first byte, so that neighbouring images are read with
 one request, and the next requests are on their way before their images are asked for. The listing of shards and the

@@ -29,7 +29,7 @@ def files_below(folder: RemoteFolder, below: str = "") -> list[Entry]:
     odd = [entry.name for entry in found if not _is_plain(entry.name)]
     if wrong := [*clashing, *odd]:
         raise DataError(
-            f"'{folder.location}' has {counted(len(wrong), 'name')} that cannot be a file on a disk: {listing(wrong)}",
+            f"'{folder.url}' has {counted(len(wrong), 'name')} that cannot be a file on a disk: {listing(wrong)}",
             hint="Rename them, or move them elsewhere. A file and a folder cannot have the same name.",
         )
     return [entry for entry in found if entry.name not in folders]

@@ -1,7 +1,7 @@
 """Opens webdatasets in object storage. Their shards are never stored on this machine.
 
-The source ``wds`` uses it. The rules for folders, splits and file names are those of shards on a disk, because they look
-at a folder of empty files with the same names. The list of files in each shard is read once and kept in the cache.
+The source ``wds`` uses it. The rules for folders, splits and file names are those of shards on a disk, because they
+look at a folder of empty files with the same names. The list of files in each shard is read once and kept in the cache.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from vlmbench.data.base import READING_RULES, ImageDataset, Sample, SourceContex
 from vlmbench.data.formats.folder_walk import PassedOver
 from vlmbench.data.formats.shards import METADATA_FILES, SHARD_COUNT, Shards, pattern_begins, shards_at
 from vlmbench.data.formats.tar_index import Member, TarSample, scan_file
+from vlmbench.data.formats.webdataset import read_shards
 from vlmbench.data.hub.parallel import in_parallel
 from vlmbench.data.hub.transfer import progress_bar
 from vlmbench.data.remote import Advance
-from vlmbench.data.sources.wds import WebDataset, read_shards
 from vlmbench.data.urls.blocks import KEPT_OF_ONE_FILE, BlockFile, Blocks
 from vlmbench.data.urls.listing import files_below, named_by_urls
 from vlmbench.errors import DataError, StoreError
@@ -157,13 +157,13 @@ def _with_metadata(remote: RemoteFolder, listed: Sequence[Entry], rest: str) -> 
     wanted = {entry.name for entry in listed if entry.name.rpartition("/")[2] in (*METADATA_FILES, SHARD_COUNT)}
     if large := [entry for entry in listed if entry.name in wanted and entry.size > MOST_TEXT_BYTES]:
         raise DataError(
-            f"'{remote.location}/{large[0].name}' has {size_text(large[0].size)}, and at most "
+            f"'{remote.url}/{large[0].name}' has {size_text(large[0].size)}, and at most "
             f"{size_text(MOST_TEXT_BYTES)} are read"
         )
     jobs = [(remote, name, name) for name in sorted(wanted)]
     if rest and pattern_begins(rest) is None:  # only the shard itself was listed
         jobs += [(remote, name, name) for name in METADATA_FILES if name not in wanted]
-    if (parent := _parent(remote.location)) is not None:
+    if (parent := _parent(remote.url)) is not None:
         above = RemoteFolder(parent)
         jobs += [(above, name, f"../{name}") for name in METADATA_FILES]
 
@@ -215,7 +215,7 @@ class _Lists:
 
     def _all(self, load: frozenset[str]) -> dict[Path, tuple[list[TarSample], PassedOver]]:
         found = {}
-        what = f"listing {self._remote.location}"
+        what = f"listing {self._remote.url}"
         with held(_folder() / f"{sha256(what.encode()).hexdigest()[:32]}.lock", what):
             for shard, entry in self._entries.items():
                 if (kept := _kept(self._place(entry, load), shard)) is not None:
@@ -245,7 +245,7 @@ class _Lists:
         return found
 
     def _place(self, entry: Entry, load: frozenset[str]) -> Path:
-        known = (_FORM, READING_RULES, self._remote.location.text, *asdict(entry).values(), sorted(load))
+        known = (_FORM, READING_RULES, self._remote.url.text, *asdict(entry).values(), sorted(load))
         return _folder() / f"{sha256(json.dumps(known).encode()).hexdigest()}.json"
 
 
