@@ -19,7 +19,7 @@ from vlmbench.errors import DataError, MissingDataError, UsageError
 from vlmbench.files import is_folder
 from vlmbench.paths import user_path
 from vlmbench.storage.base import Location, Url, is_url
-from vlmbench.storage.locations import user_location
+from vlmbench.storage.locations import is_object_storage, user_location
 from vlmbench.storage.schemes import WHOLE
 from vlmbench.wording import listed
 
@@ -37,11 +37,6 @@ class Place:
     path: Path
 
 
-def is_data_url(location: str) -> bool:
-    """Whether a location is a URL of object storage. A source of another package may have URLs of its own."""
-    return is_url(location) and location.partition("://")[0].lower() in WHOLE
-
-
 def user_data_root(text: str | Path | None) -> Location | None:
     """The data root that a user wrote: a folder or a URL of object storage; None if the user wrote none.
 
@@ -52,7 +47,7 @@ def user_data_root(text: str | Path | None) -> Location | None:
     if text is None or not str(text):
         return None
     found = user_location(text)
-    if isinstance(found, Url) and not is_data_url(found.text):
+    if isinstance(found, Url) and not is_object_storage(found.text):
         schemes = listed([f"{scheme}://" for scheme in WHOLE], "and")
         raise UsageError(
             f"the data root '{found}' is not in object storage", hint=f"Data is read from {schemes}, or from a folder."

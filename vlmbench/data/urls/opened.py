@@ -12,19 +12,20 @@ from pathlib import Path
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext
 from vlmbench.data.hub.transfer import progress_bar
-from vlmbench.data.location import is_data_url, missing
+from vlmbench.data.location import missing
 from vlmbench.data.urls.copies import WORKERS, FolderCopy, check_room, copy_files, local_place
 from vlmbench.data.urls.listing import named_by_urls
 from vlmbench.data.urls.wanted import folders_below_root, folders_of, url_locations, url_of
 from vlmbench.errors import MissingDataError
 from vlmbench.storage.base import Url
+from vlmbench.storage.locations import is_object_storage
 
 
 def is_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> bool:
     """Whether an entry may mean data at a URL."""
     if source.remote is not None and source.remote.is_remote(spec):
         return False
-    return isinstance(context.data_root, Url) or any(map(is_data_url, (spec.location, *spec.other_locations)))
+    return isinstance(context.data_root, Url) or any(map(is_object_storage, (spec.location, *spec.other_locations)))
 
 
 def open_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> ImageDataset:
@@ -47,7 +48,7 @@ def open_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> Ima
         else:
             if found is not None:
                 return found
-    here = [location for location in (spec.location, *spec.other_locations) if not is_data_url(location)]
+    here = [location for location in (spec.location, *spec.other_locations) if not is_object_storage(location)]
     if here:
         own = spec.model_copy(update={"location": here[0], "other_locations": here[1:]})
         try:

@@ -11,12 +11,11 @@ from itertools import chain
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Source, SourceContext
-from vlmbench.data.location import is_data_url
 from vlmbench.data.urls.copies import FolderCopy, list_folder
 from vlmbench.errors import MissingDataError
 from vlmbench.paths import user_path
 from vlmbench.storage.base import Url, is_url
-from vlmbench.storage.locations import user_location
+from vlmbench.storage.locations import is_object_storage, user_location
 
 _OPTIONS = ("images", "masks", "annotations", "list")
 """Options that name files or folders. A card may write them relative to the location, to the folder above, or to the
@@ -33,7 +32,7 @@ def url_of(location: str, context: SourceContext) -> Url | None:
         UsageError: the URL has credentials, or is not complete.
         MissingDependencyError: the package for this kind of URL is not installed.
     """
-    if is_data_url(location):
+    if is_object_storage(location):
         found = user_location(location)
         return found if isinstance(found, Url) else None
     if not isinstance(context.data_root, Url) or is_url(location) or user_path(location).is_absolute():
