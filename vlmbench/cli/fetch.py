@@ -41,7 +41,10 @@ def fetch(
         ),
     ] = "test",
     data_root: Annotated[
-        str | None, typer.Option(metavar="DIR|URL", help="The folder that holds your datasets, or its URL.")
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The folder that holds your datasets. A URL such as s3://BUCKET/DATA works too."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Number of files downloaded at the same time.", min=1)] = DEFAULT_WORKERS,
     verify: Annotated[

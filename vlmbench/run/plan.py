@@ -53,7 +53,7 @@ class RunRequest:
     Attributes:
         models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
         tasks: card or suite names, patterns, YAML files or ``KIND:PATH``; cards; datasets in memory.
-        results: the folder of records; None: records are only returned.
+        results: the folder of records, a path or a URL; None: records are only returned.
         options: limit, seed, class names and templates.
         force: run pairs even if their record exists.
         suites: names or YAML files of suites, not of tasks.
@@ -70,7 +70,7 @@ class RunRequest:
 
     models: tuple[ModelAsked, ...]
     tasks: tuple[TaskAsked, ...]
-    results: Path | None
+    results: Location | None
     data_root: Location | None = None
     device: str = "auto"
     precision: str = "fp32"
