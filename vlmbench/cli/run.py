@@ -16,6 +16,8 @@ from vlmbench.errors import LONGEST_IN_TABLE, UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
+from vlmbench.storage.base import Location
+from vlmbench.storage.locations import results_location
 
 if TYPE_CHECKING:
     from vlmbench.cli.watching.progress import TerminalListener
@@ -44,8 +46,18 @@ def run(
         ),
     ] = [],  # noqa: B006
     suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file. Repeatable.")] = [],  # noqa: B006
-    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = RESULTS,
-    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    results: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH", help="The folder in which records are written. A URL such as s3://BUCKET/RUNS works too."
+        ),
+    ] = str(RESULTS),
+    data_root: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The folder that holds your datasets. A URL such as s3://BUCKET/DATA works too."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
     batch_size: Annotated[str, typer.Option(help="Number of images in a forward pass, or auto.")] = "auto",
@@ -147,6 +159,7 @@ def run(
 
     load_plugins(plugin or [])
     with heavy_imports():
+        from vlmbench.data.location import user_data_root
         from vlmbench.run.plan import RunRequest
         from vlmbench.tasks.base import TaskOptions
         from vlmbench.transfer.every import every_transfer
@@ -155,8 +168,8 @@ def run(
         models=tuple(model),
         tasks=tuple(task),
         suites=tuple(suite),
-        results=user_path(results),
-        data_root=user_path(data_root) if data_root else None,
+        results=results_location(results),
+        data_root=user_data_root(data_root),
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),
@@ -239,7 +252,7 @@ def carry_out(
 
 def show_outcomes(
     outcomes: list[PairResult],
-    results: Path,
+    results: Location,
     *,
     profile: bool = False,
     title: str = "",
@@ -261,13 +274,14 @@ def show_outcomes(
         raise typer.Exit(2)
 
 
-def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
+def show_summary(outcomes: list[PairResult], results: Location, *, title: str) -> None:
     """Print one row for each pair, and the folder of the records."""
     from vlmbench.reports.builders.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     print_table(results_table(entries, title=title))
-    print_aside(f"\nRecords in {results}. See them again with: {report_command(results)}")
+    again = report_command(results if isinstance(results, Path) else results.text)
+    print_aside(f"\nRecords in {results}. See them again with: {again}")
 
 
 def show_resolution(plan: Plan) -> None:
@@ -297,7 +311,7 @@ def show_profiles(outcomes: list[PairResult]) -> None:
             print_line(note, style="dim")
 
 
-def show_pictures(outcomes: list[PairResult], results: Path) -> None:
+def show_pictures(outcomes: list[PairResult], results: Location) -> None:
     """Print the folder of the pictures. It is the last line, because the user opens it next."""
     folders = [str(outcome.visuals) for outcome in outcomes if outcome.visuals]
     if folders:

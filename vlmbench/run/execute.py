@@ -32,8 +32,7 @@ from vlmbench.run.pair import PairAnswer, answer_job, failed
 from vlmbench.run.pictures import PictureDrawer, draws_nothing
 from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
-from vlmbench.run.stores import NoStore, RecordStore
-from vlmbench.store import ResultStore
+from vlmbench.run.stores import NoStore, RecordStore, open_store
 from vlmbench.transfer.asked import transfer_key
 
 
@@ -48,7 +47,7 @@ def execute(plan: Plan, request: RunRequest, listener: Listener) -> list[PairRes
         StoreError: results cannot be written.
         OutputError: answers cannot be saved.
     """
-    store: RecordStore = ResultStore(request.results) if request.results is not None else NoStore()
+    store: RecordStore = open_store(request.results) if request.results is not None else NoStore()
     store.check_writable()
     if request.save_answers is not None:
         check_answers_folder(request.save_answers)
@@ -237,8 +236,7 @@ class _Driver:
         path = self.store.file(record.model.name, record.task.name, record.id)
         self.store.clear_failure(record.model.name, record.task.name, plan_id)
         if self.request.options.visuals:
-            folder = self.store.visuals(record)
-            there = "those of an earlier run stay" if folder is not None and folder.is_dir() else "it has no pictures"
+            there = "those of an earlier run stay" if self.store.has_visuals(record) else "it has no pictures"
             self.listener.note(
                 f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
                 f"runs: {there}; --force draws them anew"
@@ -257,5 +255,5 @@ class _Driver:
     def with_pictures(self, result: PairResult) -> PairResult:
         if not self.request.options.visuals or result.record is None:
             return result
-        folder = self.store.visuals(result.record)
-        return replace(result, visuals=folder) if folder is not None and folder.is_dir() else result
+        has = self.store.has_visuals(result.record)
+        return replace(result, visuals=self.store.visuals(result.record)) if has else result

@@ -36,6 +36,7 @@ from vlmbench.run.names import (
     source_card,
 )
 from vlmbench.run.opened import OpenedData, OpenedTask, open_task
+from vlmbench.storage.base import Location
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions, TaskPlugin
 from vlmbench.tasks.learnt_classes import check_learnt_classes
@@ -52,7 +53,7 @@ class RunRequest:
     Attributes:
         models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
         tasks: card or suite names, patterns, YAML files or ``KIND:PATH``; cards; datasets in memory.
-        results: the folder of records; None: records are only returned.
+        results: the folder of records, a path or a URL; None: records are only returned.
         options: limit, seed, class names and templates.
         force: run pairs even if their record exists.
         suites: names or YAML files of suites, not of tasks.
@@ -69,8 +70,8 @@ class RunRequest:
 
     models: tuple[ModelAsked, ...]
     tasks: tuple[TaskAsked, ...]
-    results: Path | None
-    data_root: Path | None = None
+    results: Location | None
+    data_root: Location | None = None
     device: str = "auto"
     precision: str = "fp32"
     batch_size: int | None = None
@@ -245,11 +246,11 @@ def _settable(name: str, known: frozenset[str]) -> str:
     return f"{near} {every}" if near.startswith("Did") else every
 
 
-def check_data_root(data_root: Path | None) -> None:
-    """Refuse a ``--data-root`` that does not exist.
+def check_data_root(data_root: Location | None) -> None:
+    """Refuse a ``--data-root`` that does not exist. Whether a URL exists is seen when data is looked for.
 
     Raises:
         UsageError: it is not a folder.
     """
-    if data_root is not None and not data_root.is_dir():
+    if isinstance(data_root, Path) and not data_root.is_dir():
         raise UsageError(f"--data-root {str(data_root)!r} is not a folder")
