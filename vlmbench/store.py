@@ -168,7 +168,7 @@ class ResultStore:
         if not text:
             path.unlink(missing_ok=True)
             return None
-        _write_atomically(path, text.encode(errors="replace"))
+        write_atomically(path, text.encode(errors="replace"))
         return path.relative_to(self.root).as_posix()
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
