@@ -12,7 +12,7 @@ import errno
 import glob
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,10 +169,18 @@ class ResultStore:
             return None
         return record if found == record.predictions.sha256 else None
 
-    def pair_records(self, model: str, task: str) -> list[Record]:
-        """Every readable record of one pair."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
         folder = self.folder(model, task)
-        return [entry for entry in _read_all(sorted(folder.glob("*.json")), Record) if isinstance(entry, Record)]
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and name[:-5] not in known)
+        except OSError:  # there are no records yet
+            return []
+        return [entry for entry in _read_all([folder / name for name in names], Record) if isinstance(entry, Record)]
 
     def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
         """Every entry of the store, in the order of the paths."""
