@@ -8,7 +8,6 @@ here; reports, the gate and exporters read.
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import socket
@@ -20,11 +19,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vlmbench.errors import RecordError, StoreError
+from vlmbench.errors import RecordError
 from vlmbench.files import is_regular, read_bytes, regular_sha256
 from vlmbench.paths import safe_name
 from vlmbench.record_checks import check_content, check_place, cut
 from vlmbench.records import Failure, Record, Summary
+from vlmbench.storage.disk import cannot_write, sweep, write_atomically
 
 FAILED = ".failed.json"
 VISUALS = ".visuals"
@@ -66,7 +66,7 @@ class ResultStore:
             probe.write_bytes(b"vlmbench")
             probe.unlink()
         except OSError as error:
-            raise _cannot_write(self.root, error) from error
+            raise cannot_write(self.root, error) from error
 
     def folder(self, model: str, task: str) -> Path:
         """The folder of the records of one (model, task) pair."""
@@ -90,8 +90,8 @@ class ResultStore:
         path = folder / f"{record.id}.json"
         self._sweep_once(folder)
         if record.predictions is not None and predictions is not None:
-            _write_atomically(folder / record.predictions.file, predictions)
-        _write_atomically(path, _json(record))
+            write_atomically(folder / record.predictions.file, predictions)
+        write_atomically(path, _json(record))
         return path
 
     def write_all(self, records: Iterable[Record]) -> list[Record]:
@@ -128,18 +128,18 @@ class ResultStore:
         folder, pictures = self.visuals(record), {safe_name(name): content for name, content in visuals.items()}
         self._sweep_once(folder)
         for name, content in pictures.items():
-            _write_atomically(folder / name, content)
+            write_atomically(folder / name, content)
         for old in folder.glob("*.png"):
             if old.name not in pictures:
                 try:
                     old.unlink(missing_ok=True)
                 except OSError as error:
-                    raise _cannot_write(old, error) from error
+                    raise cannot_write(old, error) from error
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Write a note that a pair failed. :meth:`clear_failure` removes it when the pair succeeds."""
         path = self.folder(failure.model, failure.task) / f"{plan_id}{FAILED}"
-        _write_atomically(path, _json(failure))
+        write_atomically(path, _json(failure))
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
@@ -206,7 +206,7 @@ class ResultStore:
 
     def _sweep_once(self, folder: Path) -> None:
         if folder not in self._swept:
-            _sweep(folder)
+            sweep(folder)
             self._swept.add(folder)
 
     def _paths(self, stem: str = "*") -> list[Path]:
@@ -292,62 +292,3 @@ def _no_record(where: str, reason: str) -> RecordError:
 
 def _json(entry: Record | Failure) -> bytes:
     return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    except BaseException as error:  # Ctrl-C too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove temporary files whose process on this machine has ended (kill -9, power loss)."""
-    for temporary in folder.glob(".*.tmp"):
-        rest, _, pid = temporary.stem.rpartition(".")
-        if rest.endswith(f".{socket.gethostname()}") and pid.isdigit() and not process_lives(int(pid)):
-            temporary.unlink(missing_ok=True)
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of any user still runs on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-_REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.ENOTDIR: "a part of the path is a file",
-    errno.EEXIST: "it is a file, not a folder",
-}
-
-
-def _cannot_write(path: Path, error: OSError) -> StoreError:
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = f"{'Free some space or choose' if full else 'Choose'} another folder with --results."
-    return StoreError(f"cannot write to {str(path)!r}: {reason}", hint=hint)

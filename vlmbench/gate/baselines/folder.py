@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vlmbench.errors import StoreError
-from vlmbench.store import process_lives
+from vlmbench.storage.disk import process_lives
 
 _ASIDE = ".replaced"
 
