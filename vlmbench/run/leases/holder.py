@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmbench.markup import one_line
-from vlmbench.store import process_lives
+from vlmbench.storage.disk import process_lives
 
 _LONGEST_HOST = 80
 _ENDED_STATES = "ZX"

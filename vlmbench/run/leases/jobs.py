@@ -13,7 +13,7 @@ from vlmbench.errors import PluginError
 from vlmbench.run.job import Job
 from vlmbench.run.leases.holder import Holder
 from vlmbench.run.leases.leases import LOOK_S, PairLeases
-from vlmbench.wording import counted, either
+from vlmbench.wording import counted
 
 
 class MakesJobs(Protocol):
@@ -35,7 +35,7 @@ class LeasedJobs:
     Args:
         order: the numbers of the jobs.
         note: is told about other runs.
-        wait: sleeps between two looks at pairs that another run is doing.
+        wait: called between two looks at pairs that another run is doing.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class LeasedJobs:
         leases: PairLeases,
         note: Callable[[str], None],
         *,
-        wait: Callable[[], None] = lambda: time.sleep(LOOK_S),
+        wait: Callable[[], None] | None = None,
     ) -> None:
         self._waiting = dict.fromkeys(order)
-        self._driver, self._leases, self._note, self._wait = driver, leases, note, wait
+        self._driver, self._leases, self._note, self._wait = driver, leases, note, wait or _wait
         self._at_work: set[int] = set()
         self._told: set[Holder] = set()
 
@@ -80,10 +80,7 @@ class LeasedJobs:
         """
         yield from self._free()
         if self._waiting and not self._at_work:
-            count = len(self._waiting)
-            self._note(
-                f"waiting for {counted(count, 'pair')} that {either(count, 'another run is', 'other runs are')} doing"
-            )
+            self._note(f"waiting for {counted(len(self._waiting), 'pair')} that other runs are doing")
         while self._waiting and not self._at_work:
             self._wait()
             yield from self._free()
@@ -104,3 +101,7 @@ class LeasedJobs:
             self._note(
                 f"another run ({holder}) is at work on the same results: what it is doing now is put off to the end"
             )
+
+
+def _wait() -> None:
+    time.sleep(LOOK_S)

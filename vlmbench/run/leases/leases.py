@@ -142,7 +142,7 @@ class Leases:
         self._heart: Thread | None = None
 
     def take(self, key: str) -> Holder | None:
-        """See :class:`PairLeases`. For a lease that another run holds, the folder is read once in ``look_s`` seconds."""
+        """See :class:`PairLeases`. Leases that other runs hold are looked at once in ``look_s`` seconds."""
         with self._lock:
             try:
                 holder = self._taken_by(key)
@@ -330,5 +330,6 @@ def leases_of(results: Location | None, note: Callable[[str], None]) -> PairLeas
     """The leases of a run in its results folder; without a results folder every pair is free."""
     if results is None:
         return NoLeases()
-    local = isinstance(results, Path)
-    return Leases(DiskFolder(results, durable=False) if local else open_folder(results), note)  # a lease may be lost
+    # After a loss of power no run is at work, so that leases need not be on the disk.
+    folder = DiskFolder(results, durable=False) if isinstance(results, Path) else open_folder(results)
+    return Leases(folder, note)
