@@ -14,7 +14,7 @@ import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -237,6 +237,21 @@ SummaryT = TypeVar("SummaryT", bound=Summary)
 def read_entry(path: Path) -> Record | Failure | Unreadable:
     """Read a file of a results folder. A problem is returned as an :class:`Unreadable`, not raised."""
     return _read(path, Record)
+
+
+def parse_entry(data: bytes, path: PurePath) -> Summary | Failure | Unreadable:
+    """An entry of a results folder from its file's content. A record is read without its classes.
+
+    Args:
+        path: the file below the folder, whose names must fit the content.
+    """
+    try:
+        schema: type[Failure | Summary] = Failure if path.name.endswith(FAILED) else Summary
+        entry = _parsed(schema, data, str(path))
+        check_place(entry, Path(path))
+    except RecordError as error:
+        return Unreadable(Path(path), error.message)
+    return entry
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
