@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from vlmbench.errors import StoreError, UsageError, VlmbenchWarning
-from vlmbench.features.cache.files import cache_root
-from vlmbench.paths import cache_folder, settle_home, user_path
+from vlmbench.paths import cache_folder, cache_root, settle_home, user_path
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class ResultStore:
         self._sweep_once(folder)
         if record.predictions is not None and predictions is not None:
             write_atomically(folder / record.predictions.file, predictions)
-        write_atomically(path, _json(record))
+        write_atomically(path, entry_json(record))
         return path
 
     def write_all(self, records: Iterable[Record]) -> list[Record]:
@@ -117,6 +117,10 @@ class ResultStore:
         """The folder of a record's pictures. It need not exist."""
         return self.folder(record.model.saved_as, record.task.name) / f"{record.id}{VISUALS}"
 
+    def has_visuals(self, record: Record) -> bool:
+        """Whether a record has a folder of pictures."""
+        return self.visuals(record).is_dir()
+
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Write pictures to the folder ``<run id>.visuals`` beside a record. They replace those of an earlier run.
 
@@ -139,7 +143,7 @@ class ResultStore:
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Write a note that a pair failed. :meth:`clear_failure` removes it when the pair succeeds."""
         path = self.folder(failure.model, failure.task) / f"{plan_id}{FAILED}"
-        write_atomically(path, _json(failure))
+        write_atomically(path, entry_json(failure))
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
@@ -305,5 +309,6 @@ def _no_record(where: str, reason: str) -> RecordError:
     )
 
 
-def _json(entry: Record | Failure) -> bytes:
+def entry_json(entry: Record | Failure) -> bytes:
+    """The content of the file of a record or failure."""
     return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()

@@ -24,7 +24,8 @@ app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 @app.command("info")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the cache's folder, content and limit, and the time that it saved."""
-    from vlmbench.features.cache.files import cache_root, limit_bytes, spaces
+    from vlmbench.features.cache.files import limit_bytes, spaces
+    from vlmbench.paths import cache_root
 
     root, limit, held = cache_root(), limit_bytes(), spaces()
     if as_json:

@@ -127,7 +127,7 @@ def _plugins() -> list[Finding]:
 
 
 def _folders() -> list[Finding]:
-    from vlmbench.features.cache.files import cache_root
+    from vlmbench.paths import cache_root
 
     root = cache_root()
     if reason := _unusable(root):

@@ -45,7 +45,8 @@ def merge(
     else:
         print_table(_table(merged))
         _print_notes(merged)
-        print_aside(f"\n{counted(merged.records, 'record')} in {target}. See them with: {report_command(target)}")
+        shown = report_command(target if isinstance(target, Path) else target.text)
+        print_aside(f"\n{counted(merged.records, 'record')} in {target}. See them with: {shown}")
     if any(folder.unreadable for folder in merged.folders):
         raise typer.Exit(1)
 

@@ -16,6 +16,8 @@ from vlmbench.errors import LONGEST_IN_TABLE, UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
+from vlmbench.storage.base import Location
+from vlmbench.storage.locations import results_location
 
 if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
@@ -40,7 +42,12 @@ def run(
         ),
     ] = [],  # noqa: B006
     suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file. Repeatable.")] = [],  # noqa: B006
-    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = RESULTS,
+    results: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH", help="The folder in which records are written. A URL such as s3://BUCKET/RUNS works too."
+        ),
+    ] = str(RESULTS),
     data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
@@ -155,7 +162,7 @@ def run(
         models=tuple(model),
         tasks=tuple(task),
         suites=tuple(suite),
-        results=user_path(results),
+        results=results_location(results),
         data_root=user_path(data_root) if data_root else None,
         device=device,
         precision=precision,
@@ -238,7 +245,7 @@ def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list
             raise KeyboardInterrupt(CONTINUES) from None
 
 
-def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = False, title: str = "") -> None:
+def show_outcomes(outcomes: list[PairResult], results: Location, *, profile: bool = False, title: str = "") -> None:
     """Print the results of a run. Exits with a code above 0 if a pair failed."""
     show_summary(outcomes, results, title=title)
     if profile:
@@ -253,13 +260,14 @@ def show_outcomes(outcomes: list[PairResult], results: Path, *, profile: bool = 
         raise typer.Exit(2)
 
 
-def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
+def show_summary(outcomes: list[PairResult], results: Location, *, title: str) -> None:
     """Print one row for each pair, and the folder of the records."""
     from vlmbench.reports.builders.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     print_table(results_table(entries, title=title))
-    print_aside(f"\nRecords in {results}. See them again with: {report_command(results)}")
+    again = report_command(results if isinstance(results, Path) else results.text)
+    print_aside(f"\nRecords in {results}. See them again with: {again}")
 
 
 def show_resolution(plan: Plan) -> None:
@@ -289,7 +297,7 @@ def show_profiles(outcomes: list[PairResult]) -> None:
             print_line(note, style="dim")
 
 
-def show_pictures(outcomes: list[PairResult], results: Path) -> None:
+def show_pictures(outcomes: list[PairResult], results: Location) -> None:
     """Print the folder of the pictures. It is the last line, because the user opens it next."""
     folders = [str(outcome.visuals) for outcome in outcomes if outcome.visuals]
     if folders:

@@ -132,9 +132,7 @@ def _read(folder: Folder, name: str) -> FoundRecord | FoundFailure | str:
 
 def _found(record: Summary, name: str, digest: str) -> FoundRecord:
     place = name.removesuffix(".json")
-    return FoundRecord(
-        place, digest, _time(record.run.started), record.predictions, (record.model.name, record.asked)
-    )
+    return FoundRecord(place, digest, _time(record.run.started), record.predictions, (record.model.name, record.asked))
 
 
 def _time(text: str) -> datetime:
@@ -144,4 +142,3 @@ def _time(text: str) -> datetime:
     except ValueError:
         return datetime.min.replace(tzinfo=timezone.utc)
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-

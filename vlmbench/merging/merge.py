@@ -188,7 +188,8 @@ class _Work:
                     damaged[number] = str(error)
                     continue
                 kept = number
-                self._count({other: "same" for other in group if other not in damaged} | {number: status})
+                statuses: dict[int, Status] = {other: "same" for other in group if other not in damaged}
+                self._count(statuses | {number: status})
                 break
         if kept is not None:
             damaged.pop(0, None)  # the output's own is complete now

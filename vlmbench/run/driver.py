@@ -108,8 +108,7 @@ class Driver:
         path = self.store.file(record.model.name, record.task.name, record.id)
         self.store.clear_failure(record.model.name, record.task.name, self.plan_id(number))
         if self.request.options.visuals:
-            folder = self.store.visuals(record)
-            there = "those of an earlier run stay" if folder is not None and folder.is_dir() else "it has no pictures"
+            there = "those of an earlier run stay" if self.store.has_visuals(record) else "it has no pictures"
             self.listener.note(
                 f"{record.model.name}, {record.task.name}: the record exists, and pictures are drawn only when a pair "
                 f"runs: {there}; --force draws them anew"
@@ -120,5 +119,5 @@ class Driver:
         """The result with the folder of its pictures, now that all are drawn."""
         if not self.request.options.visuals or result.record is None:
             return result
-        folder = self.store.visuals(result.record)
-        return replace(result, visuals=folder) if folder is not None and folder.is_dir() else result
+        has = self.store.has_visuals(result.record)
+        return replace(result, visuals=self.store.visuals(result.record)) if has else result

@@ -22,8 +22,7 @@ from vlmbench.run.pair import PairAnswer, answer_job, failed
 from vlmbench.run.pictures import PictureDrawer
 from vlmbench.run.plan import Plan, RunRequest
 from vlmbench.run.process_state import ProcessState
-from vlmbench.run.stores import NoStore, RecordStore
-from vlmbench.store import ResultStore
+from vlmbench.run.stores import NoStore, RecordStore, open_store
 
 
 def execute(
@@ -45,7 +44,7 @@ def execute(
         StoreError: results cannot be written.
         OutputError: answers cannot be saved.
     """
-    store: RecordStore = ResultStore(request.results) if request.results is not None else NoStore()
+    store: RecordStore = open_store(request.results) if request.results is not None else NoStore()
     store.check_writable()
     if request.save_answers is not None:
         check_answers_folder(request.save_answers)

@@ -38,6 +38,7 @@ from vlmbench.run.names import (
 )
 from vlmbench.run.opened import OpenedData, OpenedTask, open_task
 from vlmbench.run.shards import Shard, check_shard, job_order, part_of
+from vlmbench.storage.base import Location
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions, TaskPlugin
 from vlmbench.tasks.learnt_classes import check_learnt_classes
@@ -54,7 +55,7 @@ class RunRequest:
     Attributes:
         models: card names, patterns, YAML files or ``ADAPTER:SPEC``; cards; objects.
         tasks: card or suite names, patterns, YAML files or ``KIND:PATH``; cards; datasets in memory.
-        results: the folder of records; None: records are only returned.
+        results: the folder of records, a path or a URL; None: records are only returned.
         options: limit, seed, class names and templates.
         force: run pairs even if their record exists.
         suites: names or YAML files of suites, not of tasks.
@@ -72,7 +73,7 @@ class RunRequest:
 
     models: tuple[ModelAsked, ...]
     tasks: tuple[TaskAsked, ...]
-    results: Path | None
+    results: Location | None
     data_root: Path | None = None
     device: str = "auto"
     precision: str = "fp32"

@@ -5,13 +5,11 @@ Every command and function that takes a results folder calls :func:`user_locatio
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import parse_qsl, unquote
 
 from vlmbench.errors import MissingDependencyError, UsageError, install_command
 from vlmbench.paths import user_path
@@ -21,8 +19,8 @@ from vlmbench.wording import listed
 
 _LOCAL = frozenset({"file", "local"})
 _COMMON = (*WHOLE, "http", "https", "file")
-_TYPO = re.compile(rf"^({'|'.join(_COMMON)})(:/?(?!/)|//)(?=[^/\\])", re.IGNORECASE)
-"""A URL whose ``://`` lost a character. ``Path("s3://bucket")`` loses one, too."""
+_TYPO = re.compile(rf"^({'|'.join(_COMMON)})(:/(?!/)|//)(?=[^/\\])", re.IGNORECASE)
+"""A URL whose ``://`` lost a character, as it does in ``Path("s3://bucket")``."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECRET = re.compile(r"key|token|secret|passw|signature|credential|sig$|sas$|auth", re.IGNORECASE)
 """Names of parameters that carry credentials, such as those of signed addresses."""
@@ -118,7 +116,11 @@ def _local(written: str, rest: str) -> Path:
             f"{written!r} is not the URL of a file of this machine",
             hint=f"Write three slashes, as in file:///home/me/runs, or the path alone: {rest}",
         )
-    return user_path(url2pathname(urlsplit(f"file:///{path}").path) if os.name == "nt" else f"/{unquote(path)}")
+    if os.name == "nt":
+        from urllib.request import url2pathname
+
+        return user_path(url2pathname(f"/{path}"))
+    return user_path(f"/{unquote(path)}")
 
 
 def _check_known(name: str) -> None:
@@ -127,6 +129,8 @@ def _check_known(name: str) -> None:
         raise MissingDependencyError(
             f"{name}:// needs the package fsspec, which is not installed", hint="pip install fsspec"
         )
+    import difflib
+
     from fsspec.registry import available_protocols, get_filesystem_class, known_implementations
 
     try:

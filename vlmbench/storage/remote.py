@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from mimetypes import guess_type
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from vlmbench.errors import StoreError
 from vlmbench.storage.base import Entry, Location, Url
+from vlmbench.storage.disk import DiskFolder
 from vlmbench.storage.problems import is_missing, is_passing, plain_error
 from vlmbench.storage.schemes import WHOLE
 
@@ -74,7 +77,7 @@ class RemoteFolder:
             StoreError: it cannot be written, or this kind of storage shows files before they are complete.
         """
         self._check_whole()
-        self._try("write to", name, lambda files, path: files.pipe_file(path, data))
+        self._try("write to", name, lambda files, path: files.pipe_file(path, data, **self._typed(name)))
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file only if it does not exist yet, and say whether this call made it.
@@ -132,6 +135,12 @@ class RemoteFolder:
         except FileNotFoundError:
             return []
         return [each for each in found.values() if each["type"] == "file"]
+
+    def _typed(self, name: str) -> dict[str, str]:
+        """What tells a browser how to show a file; without it, pages would be downloaded."""
+        kind = guess_type(name)[0]
+        option = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", "gcs": "content_type"}
+        return {option[self._url.scheme]: kind} if kind and self._url.scheme in option else {}
 
     def _check_whole(self) -> None:
         if self._url.scheme not in WHOLE:
@@ -212,6 +221,22 @@ class RemoteFolder:
             if self._opened is None:
                 self._opened = _opened(self._url)
             return self._opened
+
+
+def upload(folder: Path, url: Url, *, last: str) -> None:
+    """Copy the files of a folder to a URL, several at a time. Other files at the URL stay.
+
+    Args:
+        last: the file that is put last, because it leads to the others.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    remote, local = RemoteFolder(url), DiskFolder(folder)
+    names = [entry.name for entry in local.entries() if entry.name != last]
+    with ThreadPoolExecutor(LISTERS) as pool:
+        list(pool.map(lambda name: remote.write(name, local.read(name)), names))
+    remote.write(last, local.read(last))
 
 
 _LOG = logging.getLogger(__name__)
