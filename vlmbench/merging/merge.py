@@ -19,11 +19,10 @@ from typing import Literal, TypeVar
 from vlmbench.errors import StoreError
 from vlmbench.merging.contents import Contents, FoundRecord, read_contents
 from vlmbench.storage.base import Folder, Location
-from vlmbench.storage.disk import DiskFolder
 from vlmbench.storage.folders import open_folder
 
-WRITERS = 8
-"""Records that are copied at the same time."""
+WRITERS = 16
+"""Records that are copied at the same time: most of the time goes by until the disk, or the storage, has a file."""
 Status = Literal["new", "same", "replaced", "not kept"]
 """What became of a record of a folder: it was copied; the output has an equal one; it was copied and took the place of
 another record in the output; or another record of the same run id was kept."""
@@ -96,7 +95,7 @@ def merge(folders: Sequence[Location], output: Location) -> Merged:
         StoreError: a folder cannot be read, or the output cannot be written. Files that are there are complete.
     """
     others = [each for each in folders if not _are_same(each, output)]
-    opened = [_opened_output(output), *map(open_folder, _distinct(others))]
+    opened = [open_folder(each) for each in (output, *_distinct(others))]
     contents = [read_contents(folder) for folder in opened]
     work = _Work(contents, [FolderOutcome(folder.location) for folder in opened])
     answered: set[tuple[str, str]] = set()
@@ -107,8 +106,6 @@ def merge(folders: Sequence[Location], output: Location) -> Merged:
             kept += 1
     names = sorted({name for each in contents for name in each.failures})
     cleared = sum(_at_once(lambda name: work.join_failure(name, answered), names))
-    if isinstance(output, Path) and hasattr(os, "sync"):
-        os.sync()  # one for all files: a loss of power before it costs no more than the same merge again
     for outcome, each in zip(work.outcomes, contents, strict=True):
         outcome.unreadable[:] = sorted([*each.unreadable, *outcome.unreadable])
     is_shown = len(others) < len(folders) or any((contents[0].records, contents[0].failures, contents[0].unreadable))
@@ -133,10 +130,6 @@ def _at_once(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Iterat
 
 def _distinct(folders: Sequence[Location]) -> list[Location]:
     return [each for place, each in enumerate(folders) if not any(_are_same(each, one) for one in folders[:place])]
-
-
-def _opened_output(output: Location) -> Folder:
-    return DiskFolder(output, durable=False) if isinstance(output, Path) else open_folder(output)
 
 
 def _are_same(one: Location, other: Location) -> bool:
