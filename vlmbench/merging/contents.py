@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -79,8 +79,15 @@ class Contents:
     unreadable: Sequence[tuple[str, str]] = ()
 
 
-def read_contents(folder: Folder) -> Contents:
+Known = MutableMapping[tuple[str, str], "FoundRecord | FoundFailure | str"]
+"""What files are, by their path and SHA-256: equal files of several folders are understood once."""
+
+
+def read_contents(folder: Folder, known: Known) -> Contents:
     """Read all records and failures of a folder. A problem with one file is a part of the result.
+
+    Args:
+        known: what is known of files in other folders; what is read here is added.
 
     Raises:
         StoreError: the folder cannot be listed.
@@ -94,7 +101,7 @@ def read_contents(folder: Folder) -> Contents:
     records: dict[str, FoundRecord] = {}
     failures: dict[str, FoundFailure] = {}
     unreadable: list[tuple[str, str]] = []
-    for name, entry in zip(files, _read_all(folder, files), strict=True):
+    for name, entry in zip(files, _read_all(folder, files, known), strict=True):
         if isinstance(entry, FoundRecord):
             records[entry.place] = replace(entry, pictures=tuple(pictures.get(entry.place, ())))
         elif isinstance(entry, FoundFailure):
@@ -104,12 +111,12 @@ def read_contents(folder: Folder) -> Contents:
     return Contents(folder, records, failures, unreadable)
 
 
-def _read_all(folder: Folder, names: Sequence[str]) -> Iterable[FoundRecord | FoundFailure | str]:
+def _read_all(folder: Folder, names: Sequence[str], known: Known) -> Iterable[FoundRecord | FoundFailure | str]:
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(lambda name: _read(folder, name), names)
+        yield from pool.map(lambda name: _read(folder, name, known), names)
 
 
-def _read(folder: Folder, name: str) -> FoundRecord | FoundFailure | str:
+def _read(folder: Folder, name: str, known: Known) -> FoundRecord | FoundFailure | str:
     """A file as what it is, or why it cannot be used."""
     try:
         data = folder.read(name)
@@ -119,8 +126,14 @@ def _read(folder: Folder, name: str) -> FoundRecord | FoundFailure | str:
         return error.message
     if len(data) > MOST_RECORD_BYTES:
         return "it is too large for a record"
-    entry = parse_entry(data, PurePosixPath(name))
     digest = sha256(data).hexdigest()
+    if (name, digest) not in known:
+        known[name, digest] = _understood(data, name, digest)
+    return known[name, digest]
+
+
+def _understood(data: bytes, name: str, digest: str) -> FoundRecord | FoundFailure | str:
+    entry = parse_entry(data, PurePosixPath(name))
     if isinstance(entry, Unreadable):
         return entry.reason
     if isinstance(entry, Failure):

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Literal, TypeVar
 
 from vlmbench.errors import StoreError
-from vlmbench.merging.contents import Contents, FoundRecord, read_contents
+from vlmbench.merging.contents import Contents, FoundRecord, Known, read_contents
 from vlmbench.storage.base import Folder, Location
 from vlmbench.storage.folders import open_folder
 
@@ -96,7 +96,8 @@ def merge(folders: Sequence[Location], output: Location) -> Merged:
     """
     others = [each for each in folders if not _are_same(each, output)]
     opened = [open_folder(each) for each in (output, *_distinct(others))]
-    contents = [read_contents(folder) for folder in opened]
+    known: Known = {}
+    contents = [read_contents(folder, known) for folder in opened]
     work = _Work(contents, [FolderOutcome(folder.location) for folder in opened])
     answered: set[tuple[str, str]] = set()
     kept = 0
