@@ -11,10 +11,10 @@ from __future__ import annotations
 import glob
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -194,10 +194,18 @@ class ResultStore:
             return None
         return record if found == record.predictions.sha256 else None
 
-    def pair_records(self, model: str, task: str) -> list[Record]:
-        """Every readable record of one pair."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
         folder = self.folder(model, task)
-        return [entry for entry in _read_all(sorted(folder.glob("*.json")), Record) if isinstance(entry, Record)]
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and name[:-5] not in known)
+        except OSError:  # there are no records yet
+            return []
+        return [entry for entry in _read_all([folder / name for name in names], Record) if isinstance(entry, Record)]
 
     def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
         """Every entry of the store, in the order of the paths."""
@@ -254,6 +262,21 @@ SummaryT = TypeVar("SummaryT", bound=Summary)
 def read_entry(path: Path) -> Record | Failure | Unreadable:
     """Read a file of a results folder. A problem is returned as an :class:`Unreadable`, not raised."""
     return _read(path, Record)
+
+
+def parse_entry(data: bytes, path: PurePath) -> Summary | Failure | Unreadable:
+    """An entry of a results folder from its file's content. A record is read without its classes.
+
+    Args:
+        path: the file below the folder, whose names must fit the content.
+    """
+    try:
+        schema: type[Failure | Summary] = Failure if path.name.endswith(FAILED) else Summary
+        entry = _parsed(schema, data, str(path))
+        check_place(entry, Path(path))
+    except RecordError as error:
+        return Unreadable(Path(path), error.message)
+    return entry
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.adapting.planned import plan_table, show_transfer_cost
+from vlmbench.cli.adapting.numbers import MOST_DIGITS, parse_draws, parse_numbers
+from vlmbench.cli.adapting.planned import plan_table, shard_line, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
 from vlmbench.cli.watching.choice import listener_for, show_costs
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
-MOST_DIGITS = 18
-"""Longer numbers are refused as text: Python itself refuses to read thousands of digits."""
 CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
 """The message after Ctrl-C in the middle of a run."""
 
@@ -148,6 +147,10 @@ def run(
         str, typer.Option(help="What runs the pairs. local: this process, one pair after the other.")
     ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="i/N", help="Run only the part i of N parts of the plan, such as 1/4, for a job array."),
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
     ] = False,
@@ -200,6 +203,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
+        shard=parse_shard(shard),
         plugins=tuple(user_path(path).absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
@@ -213,6 +217,10 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
             import_adapters(request.models)
         plan = make_plan(request)  # it may download, which Ctrl-C must not tear
+    if plan.shard is not None:
+        print_aside(shard_line(plan.shard))
+        if not plan.pairs:
+            return []
     if dry_run:
         from vlmbench.remarks.codes import is_strict
 
@@ -228,7 +236,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     listener = listener_for(plan, request)
     outcomes = carry_out([(plan, request)], listener)
-    show_outcomes(outcomes, request.results or RESULTS, profile=profile, listener=listener)
+    title = "" if plan.shard is None else f"Shard {plan.shard.number:,} of {plan.shard.of:,}"
+    show_outcomes(outcomes, request.results or RESULTS, profile=profile, title=title, listener=listener)
     return outcomes
 
 
@@ -332,36 +341,19 @@ def parse_batch_size(text: str) -> int | None:
     return int(text)
 
 
-def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
-    """Whole numbers with commas between them.
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """A shard from the command line; None for the whole plan.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the text is not i/N with two whole numbers. Their range is checked by the request.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= MOST_DIGITS for part in parts):
         shown = one_line(text, LONGEST_IN_TABLE)
-        raise UsageError(f"{flag} takes whole numbers with commas between them, such as 1,2,4, not {shown!r}")
-    long = next((part for part in parts if len(part) > MOST_DIGITS), None)
-    if long is not None:
-        raise UsageError(f"{flag}: a number of {len(long):,} digits is too large")
-    return tuple(map(int, parts))
-
-
-def parse_draws(text: str) -> tuple[int, ...]:
-    """The draws of ``--seeds``: ``5`` is 0 to 4, and ``0,3`` is these two.
-
-    Raises:
-        UsageError: it is something else, or too many draws.
-    """
-    from vlmbench.transfer.every import MOST_DRAWS
-
-    numbers = parse_numbers("--seeds", text)
-    if "," in text:
-        return numbers
-    if numbers[0] > MOST_DRAWS:
-        raise UsageError(f"--seeds is the number of draws, at most {MOST_DRAWS:,}, not {numbers[0]:,}")
-    return tuple(range(numbers[0]))
+        raise UsageError(f"--shard takes i/N, such as 1/4 for the first of four parts, not {shown!r}")
+    return int(parts[0]), int(parts[1])
 
 
 def parse_settings(settings: list[str], readout: str | None, *, flag: str = "--set") -> dict[str, Any]:

@@ -6,7 +6,7 @@ keeps nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,8 +28,12 @@ class RecordStore(Protocol):
             StoreError: they cannot be written.
         """
 
-    def pair_records(self, model: str, task: str) -> Sequence[Record]:
-        """All readable records of one pair of a model and a task."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> Sequence[Record]:
+        """All readable records of one pair of a model and a task.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
         """The complete record with this run id; None if there is no such record."""
@@ -78,7 +82,7 @@ class NoStore:
     def check_writable(self) -> None:
         pass
 
-    def pair_records(self, model: str, task: str) -> Sequence[Record]:
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> Sequence[Record]:
         return ()
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:

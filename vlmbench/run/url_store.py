@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -145,8 +145,12 @@ class UrlStore:
             return None
         return record if sha256(predictions).hexdigest() == record.predictions.sha256 else None
 
-    def pair_records(self, model: str, task: str) -> list[Record]:
-        """Every readable record of one pair."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
         folder = _pair(model, task)
         names = [
             entry.name
@@ -154,6 +158,7 @@ class UrlStore:
             if entry.name.endswith(".json")
             and not entry.name.endswith(FAILED)
             and entry.name.rpartition("/")[0] == folder
+            and entry.name.rpartition("/")[2].removesuffix(".json") not in known
         ]
         if not names:
             return []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from time import monotonic
 from typing import Literal
+from typing import Literal
 
 from vlmbench.errors import WorkerError
 from vlmbench.run.identity import environment
@@ -65,6 +66,8 @@ class Pool:
         crew: starts the workers.
         options: how many there are, and when a pair is split.
     """
+
+    has_workers: Literal[True] = True
 
     has_workers: Literal[True] = True
 
