@@ -32,12 +32,12 @@ class Captured:
 
     def begin(self) -> None:
         """Forget what was written."""
-        _flush()
+        flush_output()
         os.ftruncate(self._descriptor, 0)
 
     def end(self) -> str:
         """The end of what was written, see :func:`~vlmbench.run.pool.log_text.cleaned`."""
-        _flush()
+        flush_output()
         return _end_of(self._descriptor)
 
 
@@ -55,7 +55,7 @@ def captured(folder: Path) -> Iterator[Captured]:
     file = _file(folder, os.getpid())
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     streams = sys.stdout, sys.stderr
-    _flush()
+    flush_output()
     kept = os.dup(STANDARD_OUTPUT), os.dup(STANDARD_ERROR)
     try:
         for standard in (STANDARD_OUTPUT, STANDARD_ERROR):
@@ -63,7 +63,7 @@ def captured(folder: Path) -> Iterator[Captured]:
         sys.stdout, sys.stderr = (_stream(standard) for standard in (STANDARD_OUTPUT, STANDARD_ERROR))
         yield Captured(descriptor)
     finally:
-        _flush()
+        flush_output()
         sys.stdout, sys.stderr = streams
         for standard, own in zip((STANDARD_OUTPUT, STANDARD_ERROR), kept, strict=True):
             os.dup2(own, standard)
@@ -86,6 +86,17 @@ def left_by(folder: Path, pid: int) -> str:
         file.unlink(missing_ok=True)
 
 
+def flush_output() -> None:
+    """Write out what Python and the C library of this process still hold back."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:  # the terminal is gone, or something has closed the stream
+            logging.getLogger(__name__).info("not flushed", exc_info=error)
+    if os.name == "posix":
+        ctypes.CDLL(None).fflush(None)
+
+
 def _file(folder: Path, pid: int) -> Path:
     return folder / f"worker-{pid}.log"
 
@@ -104,14 +115,3 @@ def _end_of(descriptor: int) -> str:
         pieces.append(piece)
         start += len(piece)
     return cleaned(b"".join(pieces), left_out=max(0, size - 2 * MOST_LOG_BYTES))
-
-
-def _flush() -> None:
-    """Write out what Python and the C library still hold back."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError) as error:  # the terminal is gone, or something has closed the stream
-            logging.getLogger(__name__).info("not flushed", exc_info=error)
-    if os.name == "posix":
-        ctypes.CDLL(None).fflush(None)

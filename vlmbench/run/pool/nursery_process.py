@@ -34,9 +34,11 @@ def main(control: int, driver: int) -> None:
     gc.freeze()  # or the collector would write to the pages that the copies share
     children: set[int] = set()
     while os.getppid() == driver:
-        for pid in [pid for pid in children if (ended := os.waitpid(pid, os.WNOHANG))[0]]:
-            children.discard(pid)
-            connection.send((pid, os.waitstatus_to_exitcode(ended[1])))
+        for pid in sorted(children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                children.discard(pid)
+                connection.send((pid, os.waitstatus_to_exitcode(status)))
         if not select.select([control], [], [], _REAPS_EVERY_S)[0]:
             continue
         try:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from time import monotonic
+from typing import Literal
 
 from vlmbench.errors import WorkerError
 from vlmbench.run.identity import environment
@@ -64,6 +65,10 @@ class Pool:
         crew: starts the workers.
         options: how many there are, and when a pair is split.
     """
+
+    has_workers: Literal[True] = True
+
+    has_workers: Literal[True] = True
 
     def __init__(self, crew: Crew, options: PoolOptions) -> None:
         self._crew = crew

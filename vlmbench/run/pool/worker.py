@@ -19,6 +19,7 @@ from vlmbench.run.done_elsewhere import DoneElsewhere
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import PairResult
 from vlmbench.run.pair import PairAnswer, answer_job, encode_images
+from vlmbench.run.pool.captured import flush_output
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready, Told
 from vlmbench.run.pool.facts import own_facts
 from vlmbench.run.pool.pieces import Piece
@@ -125,6 +126,7 @@ class WorkerBody:
         else:
             done, broken = self._encoded(piece)
         self._listener.flush()
+        flush_output()  # the log of this piece is read when the driver hears of its end
         self._tell(Died(broken) if broken else done)
 
     def finish(self) -> None:

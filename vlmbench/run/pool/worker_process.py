@@ -67,7 +67,5 @@ def do_pieces(
             traceback.print_exc(file=sys.stderr)
             tell(Died(f"it could not send its answer: {type(error).__name__}: {error}"))
             return 1
-        sys.stdout.flush()
-        sys.stderr.flush()
     body.finish()
     return 0
