@@ -8,17 +8,27 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
+import torch  # noqa: E402
+from run.deadly_adapter import DEADLY_ADAPTER  # noqa: E402
+from run.same_records import Notes, same  # noqa: E402
+
+from vlmbench.run.execute import execute  # noqa: E402
 from vlmbench.run.job import RunSettings  # noqa: E402
+from vlmbench.run.plan import RunRequest, make_plan  # noqa: E402
 from vlmbench.run.pool.arguments import PoolOptions  # noqa: E402
 from vlmbench.run.pool.events import Died, Encoded, Event, Prompts, Ready, Told  # noqa: E402
 from vlmbench.run.pool.pieces import Carried, Piece  # noqa: E402
 from vlmbench.run.pool.ray_crew.crew import RayCrew, RayWorker  # noqa: E402
+from vlmbench.testing.toy_data import write_image_folder  # noqa: E402
 
 PROGRAM = "run.sleeping_worker"
 STORE = 80 * 2**20
@@ -59,11 +69,12 @@ def crew(cluster: Any) -> Iterator[RayCrew]:
         yield made
 
 
-def told_until(
-    crew: RayCrew, enough: Callable[[list[tuple[RayWorker, Event]]], bool], seconds: float = 30
-) -> list[Any]:
+Heard = list[tuple[RayWorker, Event]]
+
+
+def told_until(crew: RayCrew, enough: Callable[[Heard], bool], seconds: float = 30) -> list[Any]:
     """What workers tell until it is enough."""
-    told: list[tuple[RayWorker, Event]] = []
+    told: Heard = []
     ends = time.monotonic() + seconds
     while not enough(told):
         assert time.monotonic() < ends and not any(isinstance(event, Died) for _, event in told), told
@@ -71,7 +82,7 @@ def told_until(
     return told
 
 
-def last(kind: type) -> Callable[[list[tuple[RayWorker, Event]]], bool]:
+def last(kind: type) -> Callable[[Heard], bool]:
     return lambda told: bool(told) and isinstance(told[-1][1], kind)
 
 
@@ -208,4 +219,41 @@ def test_a_node_joins_late_and_dies(cluster: Any, crew: RayCrew, capfd: pytest.C
         time.sleep(0.3)
     assert set(crew.slots()) == before
     time.sleep(0.5)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_on_two_nodes_gives_the_records_of_one_process(
+    cluster: Any, crew: RayCrew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One model is killed once. The two nodes have one cache, because they are one machine."""
+    tasks = tuple(
+        f"imagefolder:{write_image_folder(tmp_path / name, {'cat': count, 'dog': count}, seed=seed)}"
+        for seed, (name, count) in enumerate((("a", 6), ("b", 5)))
+    )
+    models = ("deadly:slow@slow", f"deadly:later@killed:{tmp_path / 'killed'}")
+    request = RunRequest(models, tasks, tmp_path / "runs", device="cpu", batch_size=4, plugins=(DEADLY_ADAPTER,))
+    on_ray = replace(request, executor=f"ray:{cluster.address},workers=2", results=tmp_path / "ray")
+    notes = Notes()
+    results = execute(make_plan(on_ray), on_ray, notes)
+    assert [result.status for result in results] == ["done"] * 4
+    assert sum("it was killed by signal 9 (SIGKILL)" in note and "died" in note for note in notes.notes) == 1
+    monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        expected = execute(make_plan(request), request, Notes())
+    finally:
+        torch.set_num_threads(threads)
+    for found, alone in zip(results, expected, strict=True):
+        assert found.record is not None and alone.record is not None
+        assert same(found.record) == same(alone.record)
+        assert found.record.predictions is not None and found.path is not None and alone.path is not None
+        file = found.record.predictions.file
+        assert (found.path.parent / file).read_bytes() == (alone.path.parent / file).read_bytes()
+    spans = []
+    for result in results:
+        assert result.record is not None
+        start = datetime.fromisoformat(result.record.run.started).timestamp()
+        spans.append((start, start + 1 + sum(result.record.run.seconds.values())))
+    assert any(a < d and c < b for i, (a, b) in enumerate(spans) for c, d in spans[i + 1 :])
     assert capfd.readouterr() == ("", "")
