@@ -72,6 +72,7 @@ EXTRAS: Mapping[str, str] = {
     "onnxruntime": "onnx",
     "plotly": "site",
     "s3fs": "s3",
+    "ray": "ray",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""
 
