@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from time import monotonic
 from typing import Literal
-from typing import Literal
 
 from vlmbench.errors import WorkerError
 from vlmbench.run.identity import environment
