@@ -204,15 +204,17 @@ def test_a_failure_is_copied_only_if_its_question_has_no_answer_anywhere(tmp_pat
     failed, answered = tmp_path / "1", store(tmp_path / "2", make_record("m", "t"))
     ResultStore(failed).write_failure(make_failure("m", "t"), "a" * 16)
     ResultStore(failed).write_failure(make_failure("m", "u", "old"), "b" * 16)
+    ResultStore(failed).write_log("m", "t", "a" * 16, "what a worker wrote")
     ResultStore(answered).write_failure(make_failure("m", "u", "late", started=LATER), "b" * 16)
     merged = merge([failed, answered], tmp_path / "out")
     assert failures(tmp_path / "out") == ["late"]
     assert [each.failures for each in merged.folders] == [0, 1] and merged.cleared == 0
     output = tmp_path / "other"
     merge([failed], output)
-    assert sorted(failures(output)) == ["it broke", "old"]
+    assert sorted(failures(output)) == ["it broke", "old"] and files(output) == files(failed)
     merged = merge([answered], output)
     assert failures(output) == ["late"] and merged.cleared == 1
+    assert len(files(output)) == 3  # the record, its answers and this failure
 
 
 @pytest.mark.parametrize("full_at", range(6))

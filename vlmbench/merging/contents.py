@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from vlmbench.errors import StoreError
 from vlmbench.records import Failure, Predictions, Summary
 from vlmbench.storage.base import Folder
-from vlmbench.store import MOST_RECORD_BYTES, VISUALS, Unreadable, parse_entry
+from vlmbench.store import FAILED, LOG, MOST_RECORD_BYTES, VISUALS, Unreadable, parse_entry
 
 READERS = 16
 """Files that are read at the same time: object storage answers each after a while."""
@@ -55,12 +55,17 @@ class FoundRecord:
 
 @dataclass(frozen=True)
 class FoundFailure:
-    """The note of a pair that gave no answer; the attributes as in :class:`FoundRecord`."""
+    """The note of a pair that gave no answer; the other attributes as in :class:`FoundRecord`.
+
+    Attributes:
+        log: the path of what a worker wrote while it did the pair; None if there is no such file.
+    """
 
     name: str
     sha256: str
     started: datetime
     question: tuple[str, str]
+    log: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def read_contents(folder: Folder, known: Known) -> Contents:
         StoreError: the folder cannot be listed.
     """
     names = [entry.name for entry in folder.entries()]
-    pictures: dict[str, list[str]] = {}
+    every, pictures = frozenset(names), dict[str, list[str]]()
     for name in names:
         if found := _PICTURES.fullmatch(name):
             pictures.setdefault(found["place"], []).append(name)
@@ -105,7 +110,8 @@ def read_contents(folder: Folder, known: Known) -> Contents:
         if isinstance(entry, FoundRecord):
             records[entry.place] = replace(entry, pictures=tuple(pictures.get(entry.place, ())))
         elif isinstance(entry, FoundFailure):
-            failures[name] = entry
+            log = name.removesuffix(FAILED) + LOG
+            failures[name] = replace(entry, log=log if log in every else None)
         else:
             unreadable.append((name, entry))
     return Contents(folder, records, failures, unreadable)

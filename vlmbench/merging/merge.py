@@ -254,18 +254,25 @@ class _Work:
         open_ones = {number: each for number, each in there.items() if each.question not in answered}
         if not open_ones:
             if 0 in there:
-                output.folder.remove(name)
+                _remove(output.folder, name, there[0].log)
             return 0 in there
         last = max(open_ones, key=lambda number: (open_ones[number].started, open_ones[number].sha256, -number))
         if 0 not in there or there[0].sha256 != there[last].sha256:
             try:
-                data = self.contents[last].folder.read(name)
+                files = {each: self.contents[last].folder.read(each) for each in (there[last].log, name) if each}
             except FileNotFoundError:  # a run has just answered the pair
                 return False
-            output.folder.write(name, data)
+            for each, data in files.items():  # the note is the last: it names the log
+                output.folder.write(each, data)
         with self.lock:
             self.outcomes[last].failures += 1
         return False
+
+
+def _remove(folder: Folder, *names: str | None) -> None:
+    for name in names:
+        if name is not None:
+            folder.remove(name)
 
 
 def _worth(record: FoundRecord) -> tuple[bool, datetime, str]:

@@ -96,7 +96,7 @@ class Child:
     def send(self, *messages: bytes) -> None:
         """Send pickled messages that begin a piece. Its log begins anew."""
         self._log_from = os.fstat(self._log.fileno()).st_size
-        with suppress(BrokenPipeError, ConnectionResetError):  # its death is found by whoever reads
+        with suppress(BrokenPipeError, ConnectionResetError):  # its death shows when the connection is read
             for message in messages:
                 self.connection.send_bytes(message)
 
