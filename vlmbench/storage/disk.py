@@ -198,7 +198,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         if durable:
             _sync(path.parent)
     except BaseException as error:  # Ctrl-C too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise cannot_write(path, error) from error
         raise
