@@ -76,7 +76,7 @@ def test_what_killed_runs_left_is_removed_once_a_run(tmp_path: Path, monkeypatch
         return iter(list(look(self, pattern, **rest)))
 
     monkeypatch.setattr(Path, "glob", counting)
-    monkeypatch.setattr("vlmbench.store.process_lives", lambda pid: False)
+    monkeypatch.setattr("vlmbench.storage.disk.process_lives", lambda pid: False)
     store, folder = ResultStore(tmp_path), tmp_path / "m" / "t"
     folder.mkdir(parents=True)
     left = folder / f".x.json.{socket.gethostname()}.99.tmp"

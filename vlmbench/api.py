@@ -18,6 +18,7 @@ import numpy as np
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
+from vlmbench.data.location import user_data_root
 from vlmbench.data.memory.given import GivenTask, as_task
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
@@ -33,6 +34,8 @@ from vlmbench.run.asked import AnyModel, AnyTask, asked_models, asked_tasks
 from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
+from vlmbench.storage.base import Location
+from vlmbench.storage.locations import results_location
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
 from vlmbench.transfer.asked import Setting, Track
@@ -102,9 +105,10 @@ def evaluate(
         tasks: a name that ``vlmbench run -t`` takes; a ``TaskCard``; a task that :func:`as_task` made; a dataset of
             torch or a ``datasets.Dataset`` that states its class names; a list of (image, label) pairs; or a list of
             these.
-        results: the folder where records are written. None: records are returned, and nothing is written. If it is left
-            out, it is ``results/runs`` for names and cards, and None if any model or dataset is an object in memory.
-        data_root: the folder in which datasets are looked up.
+        results: the folder where records are written, or its URL, such as ``"s3://bucket/runs"``. None: records are
+            returned, and nothing is written. If it is left out, it is ``results/runs`` for names and cards, and None if
+            any model or dataset is an object in memory.
+        data_root: the folder in which datasets are looked up, or its URL.
         limit: score a random subset of this size, drawn with ``seed``.
         stratified: keep the proportions of the classes in this subset. It applies if each sample has one class.
         seed: the seed of this subset and of the bootstrap.
@@ -143,8 +147,8 @@ def evaluate(
         request = RunRequest(
             models=models_asked,
             tasks=tasks_asked,
-            results=_path("results", results),
-            data_root=_path("data_root", data_root),
+            results=_location("results", results),
+            data_root=user_data_root(data_root if isinstance(data_root, str) else _path("data_root", data_root)),
             options=TaskOptions(
                 limit=_plain(limit),
                 stratified=stratified,
@@ -229,6 +233,11 @@ def _path(name: str, path: Any) -> Path | None:
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"evaluate: {name} is a path, and {path!r} is a {type(path).__name__}")
     return user_path(Path(path))
+
+
+def _location(name: str, location: Any) -> Location | None:
+    """A folder, or the URL of one."""
+    return results_location(location) if isinstance(location, str) else _path(name, location)
 
 
 def _paths(name: str, paths: Any) -> Iterable[str | Path]:

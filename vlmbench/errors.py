@@ -66,10 +66,13 @@ EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(("faster_coco_eval", "hotcoco"), "detection"),
     "av": "video",
     "cv2": "proposals",
+    "gcsfs": "gs",
     "h5py": "layouts",
     "matplotlib": "visuals",
     "onnxruntime": "onnx",
     "plotly": "site",
+    "s3fs": "s3",
+    "ray": "ray",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""
 

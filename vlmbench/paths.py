@@ -28,13 +28,13 @@ BASELINES = Path("results/baselines")
 _STAND_IN = "vlmbench-for-this-process-"
 
 
-def report_command(results: Path) -> str:
-    """The shortest command that prints the results of a folder.
+def report_command(results: Path | str) -> str:
+    """The shortest command that prints the results of a folder, given as a path, or as the text of a URL.
 
     >>> report_command(RESULTS), report_command(Path("my runs"))
     ('vlmbench report', "vlmbench report --results 'my runs'")
     """
-    if os.path.abspath(results) == os.path.abspath(RESULTS):
+    if isinstance(results, Path) and os.path.abspath(results) == os.path.abspath(RESULTS):
         return "vlmbench report"
     return f"vlmbench report --results {shlex.quote(str(results))}"
 
@@ -99,7 +99,7 @@ def cache_folder(program: str) -> Path:
 
 
 def cache_root() -> Path:
-    """Where vlmbench keeps its caches: ``VLMBENCH_CACHE``, else this user's folder; see :func:`cache_folder`."""
+    """Where vlmbench's own cache is: ``VLMBENCH_CACHE``, else this user's folder; see :func:`cache_folder`."""
     own = os.environ.get("VLMBENCH_CACHE")
     return user_path(own) if own else cache_folder("vlmbench")
 

@@ -33,19 +33,20 @@ def cut(text: str) -> str:
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
 
 
-def check_place(entry: Summary | Failure, path: Path, *, folders: int = 2) -> None:
+def check_place(entry: Summary | Failure, path: Path | str, *, folders: int = 2) -> None:
     """Refuse a record, or the note of a failure, in another record's place: it was copied or renamed.
 
     Its pictures and predictions would not be found, and its number would be shown twice.
 
     Args:
+        path: the file's path, or its URL.
         folders: how many of the folders around the file belong to the store: 2, the model's and the task's.
 
     Raises:
         RecordError: the names of the file and its folders do not fit the id, task and model in the file.
     """
     model, task = (entry.model, entry.task) if isinstance(entry, Failure) else (entry.model.name, entry.task.name)
-    *_, model_folder, task_folder, file = ("", "", *os.fspath(path).split(os.sep))
+    *_, model_folder, task_folder, file = ("", "", *os.fspath(path).split("/" if isinstance(path, str) else os.sep))
     around = [("task", task, task_folder, _safe_name(task)), ("model", model, model_folder, _safe_name(model))]
     own = [] if isinstance(entry, Failure) else [("id", entry.id, file, f"{entry.id}.json")]
     for what, said, there, expected in (*around[:folders], *own):

@@ -8,23 +8,23 @@ temporary file, which the next run removes. Runs and importers write here; repor
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vlmbench.errors import RecordError, StoreError
+from vlmbench.errors import RecordError
 from vlmbench.files import is_regular, read_bytes, regular_sha256
 from vlmbench.paths import safe_name
 from vlmbench.record_checks import check_content, check_place, cut
 from vlmbench.records import Failure, Record, Summary
+from vlmbench.storage.disk import cannot_write, sweep, write_atomically
 
 FAILED = ".failed.json"
 LOG = ".log"
@@ -67,7 +67,7 @@ class ResultStore:
             probe.write_bytes(b"vlmbench")
             probe.unlink()
         except OSError as error:
-            raise _cannot_write(self.root, error) from error
+            raise cannot_write(self.root, error) from error
 
     def folder(self, model: str, task: str) -> Path:
         """The folder of the records of one (model, task) pair."""
@@ -91,8 +91,8 @@ class ResultStore:
         path = folder / f"{record.id}.json"
         self._sweep_once(folder)
         if record.predictions is not None and predictions is not None:
-            _write_atomically(folder / record.predictions.file, predictions)
-        _write_atomically(path, _json(record))
+            write_atomically(folder / record.predictions.file, predictions)
+        write_atomically(path, entry_json(record))
         return path
 
     def write_all(self, records: Iterable[Record]) -> list[Record]:
@@ -118,6 +118,10 @@ class ResultStore:
         """The folder of a record's pictures. It need not exist."""
         return self.folder(record.model.saved_as, record.task.name) / f"{record.id}{VISUALS}"
 
+    def has_visuals(self, record: Record) -> bool:
+        """Whether a record has a folder of pictures."""
+        return self.visuals(record).is_dir()
+
     def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
         """Write pictures to the folder ``<run id>.visuals`` beside a record. They replace those of an earlier run.
 
@@ -129,18 +133,18 @@ class ResultStore:
         folder, pictures = self.visuals(record), {safe_name(name): content for name, content in visuals.items()}
         self._sweep_once(folder)
         for name, content in pictures.items():
-            _write_atomically(folder / name, content)
+            write_atomically(folder / name, content)
         for old in folder.glob("*.png"):
             if old.name not in pictures:
                 try:
                     old.unlink(missing_ok=True)
                 except OSError as error:
-                    raise _cannot_write(old, error) from error
+                    raise cannot_write(old, error) from error
 
     def write_failure(self, failure: Failure, plan_id: str) -> Path:
         """Write a note that a pair failed. :meth:`clear_failure` removes it when the pair succeeds."""
         path = self.folder(failure.model, failure.task) / f"{plan_id}{FAILED}"
-        _write_atomically(path, _json(failure))
+        write_atomically(path, entry_json(failure))
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
@@ -164,7 +168,7 @@ class ResultStore:
         if not text:
             path.unlink(missing_ok=True)
             return None
-        _write_atomically(path, text.encode(errors="replace"))
+        write_atomically(path, text.encode(errors="replace"))
         return path.relative_to(self.root).as_posix()
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
@@ -190,10 +194,18 @@ class ResultStore:
             return None
         return record if found == record.predictions.sha256 else None
 
-    def pair_records(self, model: str, task: str) -> list[Record]:
-        """Every readable record of one pair."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
         folder = self.folder(model, task)
-        return [entry for entry in _read_all(sorted(folder.glob("*.json")), Record) if isinstance(entry, Record)]
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and name[:-5] not in known)
+        except OSError:  # there are no records yet
+            return []
+        return [entry for entry in _read_all([folder / name for name in names], Record) if isinstance(entry, Record)]
 
     def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
         """Every entry of the store, in the order of the paths."""
@@ -219,7 +231,7 @@ class ResultStore:
 
     def _sweep_once(self, folder: Path) -> None:
         if folder not in self._swept:
-            _sweep(folder)
+            sweep(folder)
             self._swept.add(folder)
 
     def _paths(self, stem: str = "*") -> list[Path]:
@@ -250,6 +262,21 @@ SummaryT = TypeVar("SummaryT", bound=Summary)
 def read_entry(path: Path) -> Record | Failure | Unreadable:
     """Read a file of a results folder. A problem is returned as an :class:`Unreadable`, not raised."""
     return _read(path, Record)
+
+
+def parse_entry(data: bytes, path: PurePath) -> Summary | Failure | Unreadable:
+    """An entry of a results folder from its file's content. A record is read without its classes.
+
+    Args:
+        path: the file below the folder, whose names must fit the content.
+    """
+    try:
+        schema: type[Failure | Summary] = Failure if path.name.endswith(FAILED) else Summary
+        entry = _parsed(schema, data, str(path))
+        check_place(entry, Path(path))
+    except RecordError as error:
+        return Unreadable(Path(path), error.message)
+    return entry
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:
@@ -303,64 +330,6 @@ def _no_record(where: str, reason: str) -> RecordError:
     )
 
 
-def _json(entry: Record | Failure) -> bytes:
+def entry_json(entry: Record | Failure) -> bytes:
+    """The content of the file of a record or failure."""
     return (entry.model_dump_json(by_alias=True, indent=1) + "\n").encode()
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    except BaseException as error:  # Ctrl-C too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove temporary files whose process on this machine has ended (kill -9, power loss)."""
-    for temporary in folder.glob(".*.tmp"):
-        rest, _, pid = temporary.stem.rpartition(".")
-        if rest.endswith(f".{socket.gethostname()}") and pid.isdigit() and not process_lives(int(pid)):
-            temporary.unlink(missing_ok=True)
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of any user still runs on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-_REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.ENOTDIR: "a part of the path is a file",
-    errno.EEXIST: "it is a file, not a folder",
-}
-
-
-def _cannot_write(path: Path, error: OSError) -> StoreError:
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = f"{'Free some space or choose' if full else 'Choose'} another folder with --results."
-    return StoreError(f"cannot write to {str(path)!r}: {reason}", hint=hint)

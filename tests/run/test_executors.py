@@ -38,7 +38,7 @@ class Backwards:
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
         for job in reversed(list(jobs)):
             answer = answer_job(job, state)
-            self.seen.append(len(list(self.results.rglob("*.json"))))
+            self.seen.append(len(list(self.results.glob("*/*/*.json"))))
             yield answer
 
 

@@ -24,6 +24,7 @@ from vlmbench.files import read_bytes
 from vlmbench.kinds import known_kind
 from vlmbench.paths import lies_beside
 from vlmbench.records import Record, Summary
+from vlmbench.storage.mirror import bring
 from vlmbench.wording import counted
 
 Places: TypeAlias = NDArray[np.intp]
@@ -102,6 +103,7 @@ def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None
         RecordError: the file is missing, broken, or belongs to another record.
     """
     again = "Run the pair again with --force."
+    bring([path])
     try:
         content = read_bytes(path)
     except OSError as error:

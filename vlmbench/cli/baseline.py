@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,8 +12,11 @@ from vlmbench.cli.console import print_line, print_note, print_table
 from vlmbench.cli.listing import Listing
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.files import size_text
-from vlmbench.paths import BASELINES, RESULTS, user_path
+from vlmbench.paths import BASELINES, RESULTS
 from vlmbench.reports.table_data import Column
+from vlmbench.storage.locations import results_location
+from vlmbench.storage.mirror import readable
+from vlmbench.storage.shown import with_urls
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from vlmbench.reports.table_view import TableView
 
 app = typer.Typer(no_args_is_help=True, help="Save, list or show the records that a gate compares with.")
-_Root = Annotated[Path, typer.Option("--baselines", help="The folder of all baselines.")]
+_Root = Annotated[str, typer.Option("--baselines", metavar="PATH", help="The folder of all baselines, or its URL.")]
 _NAMED = 5
 """Older records that are named one by one: a folder of many runs has hundreds."""
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -32,13 +34,15 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("save")
 def save(
     name: Annotated[str, typer.Argument(help="The name of the baseline: letters, digits, dots, dashes, underscores.")],
-    results: Annotated[Path, typer.Option(help="The results folder, or one model's folder in it.")] = RESULTS,
+    results: Annotated[
+        str, typer.Option(metavar="PATH", help="The results folder, or one model's folder in it, as a path or URL.")
+    ] = str(RESULTS),
     models: Annotated[list[str], typer.Option("--model", "-m", help="Only this model or pattern. Repeatable.")] = [],  # noqa: B006
     tasks: Annotated[
         list[str], typer.Option("--task", "-t", help="Only this task, pattern or suite. Repeatable.")
     ] = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="Replace the whole baseline of this name.")] = False,
-    root: _Root = BASELINES,
+    root: _Root = str(BASELINES),
 ) -> None:
     """Save the latest record of each model and task as a baseline.
 
@@ -49,8 +53,9 @@ def save(
     from vlmbench.gate.sides import side_at
 
     check_name(name)
-    if not (folder := user_path(results)).exists():
-        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    place = results_location(root)
+    if not (folder := readable(results)).exists():
+        raise UsageError(f"no results folder {results!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     found = side_at(folder)
     notes = [*found.notes]
     chosen = _chosen(models, tasks)
@@ -74,13 +79,13 @@ def save(
         print_note(f"{note}")
     if not entries:
         raise UsageError(
-            f"no record to save in {str(results)!r}" + (" for these models and tasks" if models or tasks else ""),
+            f"no record to save in {results!r}" + (" for these models and tasks" if models or tasks else ""),
             hint="Make some with `vlmbench run`, or look at what there is with `vlmbench report results`.",
         )
     saved = save_baseline(
         name,
         entries,
-        user_path(root),
+        place,
         replace=force,
         left_out=lambda error: print_note(f"left out: {error.message}"),
     )
@@ -96,14 +101,15 @@ def save(
 
 
 @app.command("list")
-def list_baselines(as_json: _Json = False, root: _Root = BASELINES) -> None:
+def list_baselines(as_json: _Json = False, root: _Root = str(BASELINES)) -> None:
     """List the saved baselines."""
     from vlmbench.gate.baselines.store import baseline_names, open_baseline
 
     saved: list[Baseline] = []
-    for name in baseline_names(user_path(root)):
+    folder = readable(root)
+    for name in baseline_names(folder):
         try:
-            saved.append(found := open_baseline(user_path(root) / name, broken_left_out=True))
+            saved.append(found := open_baseline(folder / name, broken_left_out=True))
             _name_left_out(found)
         except RecordError as error:  # show the other baselines
             print_note(f"left out: {error.message}")
@@ -120,7 +126,7 @@ def list_baselines(as_json: _Json = False, root: _Root = BASELINES) -> None:
             for found in saved
         ],
         data=[_plain(found) for found in saved],
-        nothing=f"no baselines in {str(root)!r}",
+        nothing=f"no baselines in {root!r}",
         hint="Save one: vlmbench baseline save NAME. Compare with it: vlmbench compare NAME CANDIDATE.",
     ).show(as_json=as_json)
 
@@ -129,21 +135,21 @@ def list_baselines(as_json: _Json = False, root: _Root = BASELINES) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="A baseline's name, or REVISION:NAME for one in Git's history.")],
     as_json: _Json = False,
-    root: _Root = BASELINES,
+    root: _Root = str(BASELINES),
 ) -> None:
     """Show a baseline's records."""
     from vlmbench.gate.baselines.revisions import baseline_at_revision
     from vlmbench.gate.baselines.store import check_name, open_baseline
     from vlmbench.reports.builders.results import results_table
 
-    root = user_path(root)
+    folder = readable(root)
     revision, colon, plain_name = name.rpartition(":")
     saved: Baseline | None = None
     if colon:
-        entries: Sequence[Entry] = baseline_at_revision(revision, plain_name, root)
+        entries: Sequence[Entry] = baseline_at_revision(revision, plain_name, folder)
     else:
         check_name(name)
-        saved = open_baseline(root / name, broken_left_out=True)
+        saved = open_baseline(folder / name, broken_left_out=True)
         _name_left_out(saved)
         entries = saved.entries
     if as_json:
@@ -183,7 +189,7 @@ def _tasks(saved: Baseline) -> list[str]:
 def _plain(saved: Baseline) -> dict[str, Any]:
     return {
         "name": saved.name,
-        "path": str(saved.path),
+        "path": with_urls(str(saved.path)),
         "models": _models(saved),
         "tasks": _tasks(saved),
         "bytes": saved.size,
@@ -202,5 +208,5 @@ def _datum(entry: Entry) -> dict[str, Any]:
         "run_id": record.id,
         "weights_sha256": record.model.weights_sha256,
         "started": record.run.started,
-        "where": entry.where,
+        "where": with_urls(entry.where),
     }

@@ -53,7 +53,8 @@ def compare(
     baseline: Annotated[
         str,
         typer.Argument(
-            help="A results folder, one model's folder in it, a record, or a saved baseline as NAME or REVISION:NAME."
+            help="A results folder, one model's folder in it or a record, as a path or URL; or a saved baseline as "
+            "NAME or REVISION:NAME."
         ),
     ],
     candidate: Annotated[str, typer.Argument(help="What is compared with it, named in the same way.")],
@@ -77,7 +78,9 @@ def compare(
     ] = False,
     baseline_model: Annotated[str | None, typer.Option(help="Only this model of the baseline.")] = None,
     candidate_model: Annotated[str | None, typer.Option(help="Only this model of the candidate.")] = None,
-    baselines: Annotated[Path, typer.Option(help="The folder of saved baselines.")] = BASELINES,
+    baselines: Annotated[str, typer.Option(metavar="PATH", help="The folder of saved baselines, or its URL.")] = str(
+        BASELINES
+    ),
     schema: Annotated[
         bool, typer.Option("--schema", callback=_schema, is_eager=True, help="Print the JSON format's schema.")
     ] = False,

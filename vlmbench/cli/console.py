@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import MissingDependencyError, OutputError, VlmbenchError
+from vlmbench.storage.shown import with_urls
 from vlmbench.wording import listed
 
 if TYPE_CHECKING:  # the help needs no tables
@@ -57,12 +58,12 @@ def stderr() -> Console:
 
 def print_line(text: str, style: str = "") -> None:
     """Print a line of the answer on standard output, as plain text, without line breaks."""
-    stdout().print(text, style=style, soft_wrap=True, markup=False)
+    stdout().print(with_urls(text), style=style, soft_wrap=True, markup=False)
 
 
 def print_aside(text: str, style: str = "dim") -> None:
     """Print a line about the answer, on standard error."""
-    stderr().print(text, style=style, soft_wrap=True, markup=False)
+    stderr().print(with_urls(text), style=style, soft_wrap=True, markup=False)
 
 
 def print_note(text: str) -> None:
@@ -104,13 +105,13 @@ def print_error(error: VlmbenchError, *, kind: Literal["error", "note"] = "error
 
     console = stderr()
     style = "bold red" if kind == "error" else "yellow"
-    message = error.message if not about or error.message.startswith(about) else f"{about}: {error.message}"
+    message = with_urls(error.message if not about or error.message.startswith(about) else f"{about}: {error.message}")
     if isinstance(error, MissingDependencyError) and error.hint:  # the hint is a command to type
         console.print(Text(f"{kind}: ", style=style) + Text(f"{message}: {error.hint}"), soft_wrap=True)
         return
     console.print(Text(f"{kind}: ", style=style) + Text(message), soft_wrap=True)
     if error.hint:
-        console.print(Text(f"  {error.hint}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  {with_urls(error.hint)}", style="dim"), soft_wrap=True)
 
 
 def hint_lines(hints: Iterable[tuple[str, str | None]]) -> list[str]:
@@ -142,6 +143,7 @@ def write_output(text: str, output: Path | None) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    text = with_urls(text)
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
             sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # the same bytes as in a file, in every locale

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import leaving_at_once, resting_collector
+from vlmbench.demo.allocator import keep_freed_memory
 from vlmbench.paths import user_path
 from vlmbench.wording import listed
 

@@ -12,7 +12,8 @@ import typer
 from vlmbench.cli.console import print_note, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import RESULTS
+from vlmbench.storage.mirror import readable
 
 if TYPE_CHECKING:
     from vlmbench.records import Summary
@@ -29,7 +30,7 @@ ExportCommand = late_help(format=_formats)
 
 def export(
     format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = "csv",
-    results: Annotated[Path, typer.Option(help="The results folder.")] = RESULTS,
+    results: Annotated[str, typer.Option(metavar="PATH", help="The results folder, or its URL.")] = str(RESULTS),
     models: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Only models of this name or pattern.")
     ] = None,
@@ -48,17 +49,17 @@ def export(
     from vlmbench.store import ResultStore, Unreadable
 
     exporter = EXPORTERS.get(format)
-    results = user_path(results)
-    if not results.is_dir():
-        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    entries = list(ResultStore(results).summaries())
+    folder = readable(results)
+    if not folder.is_dir():
+        raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    entries = list(ResultStore(folder).summaries())
     for entry in entries:
         if isinstance(entry, Unreadable):
             print_note(f"left out: {entry.reason}")
     summaries = [entry for entry in entries if isinstance(entry, Summary)]
     records = [record for record in newest(summaries) if _wanted(record, models, tasks)]
     if not records:
-        raise UsageError(f"no records to export in {str(results)!r}", hint="Make some with `vlmbench run`.")
+        raise UsageError(f"no records to export in {str(folder)!r}", hint="Make some with `vlmbench run`.")
     write_output(exporter.write(records), output)
 
 

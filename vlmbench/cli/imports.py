@@ -10,6 +10,7 @@ import typer
 from vlmbench.cli.console import print_aside, print_error, print_note, stderr
 from vlmbench.cli.late_help import late_help
 from vlmbench.paths import RESULTS, user_path
+from vlmbench.storage.locations import results_location
 from vlmbench.wording import counted
 
 
@@ -31,7 +32,7 @@ ImportCommand = late_help(epilog=_files_read, program=_programs)
 def import_results(
     program: Annotated[str, typer.Argument(help="The program that wrote the files.")],
     files: Annotated[list[Path], typer.Argument(help="Result files, or folders of them.")],
-    results: Annotated[Path, typer.Option(help="The results folder.")] = RESULTS,
+    results: Annotated[str, typer.Option(metavar="PATH", help="The results folder, or its URL.")] = str(RESULTS),
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The model's name, for open_clip's results.jsonl.")
     ] = None,
@@ -41,9 +42,9 @@ def import_results(
     Files that are broken, or that another program wrote, are named and skipped. Then the exit code is 1.
     """
     from vlmbench.interchange.imports import import_files
-    from vlmbench.store import ResultStore
+    from vlmbench.run.stores import open_store
 
-    store = ResultStore(user_path(results))
+    store = open_store(results_location(results))
     with stderr().status("importing"):
         outcome = import_files(program, [user_path(path) for path in files], store, model=model)
     for note in outcome.notes:

@@ -6,19 +6,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_note
 from vlmbench.errors import UsageError
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import RESULTS, safe_name
+from vlmbench.storage.base import Url
+from vlmbench.storage.locations import results_location
+from vlmbench.storage.mirror import readable
 from vlmbench.wording import counted
 
 
 def leaderboard(
-    results: Annotated[Path, typer.Option(help="The results folder.")] = RESULTS,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write the site to.")] = Path("site"),
+    results: Annotated[str, typer.Option(metavar="PATH", help="The results folder, or its URL.")] = str(RESULTS),
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="PATH", help="The folder to write the site to, or its URL.")
+    ] = "site",
     published: Annotated[bool, typer.Option(help="Show published numbers beside measured ones.")] = True,
     title: Annotated[str, typer.Option(help="The site's title.")] = "VLM leaderboard",
 ) -> None:
@@ -27,17 +33,32 @@ def leaderboard(
     The site opens from a file or from any web server, and loads nothing from the network. If the folder has an earlier
     site, it is updated; other files in the folder stay.
     """
-    results = user_path(results)
-    if not results.is_dir():
-        raise UsageError(f"no results folder {str(results)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
-    write_site(results, user_path(output), with_published=published, title=title)
+    place = results_location(output)
+    folder = readable(results)
+    if not folder.is_dir():
+        raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
+    if isinstance(place, Path):
+        write_site(folder, place, with_published=published, title=title)
+        return
+    with TemporaryDirectory(prefix="vlmbench-site-") as made:
+        site = Path(made, safe_name(place.name))
+        write_site(folder, site, with_published=published, title=title, place=place)
 
 
-def write_site(results: Path, output: Path, *, with_published: bool, title: str, few_shot: Path | None = None) -> None:
+def write_site(
+    results: Path,
+    output: Path,
+    *,
+    with_published: bool,
+    title: str,
+    few_shot: Path | None = None,
+    place: Url | None = None,
+) -> None:
     """Write the site, print a note for each record left out, and print the path of its first page.
 
     Args:
         few_shot: another results folder, whose records of adapted models are shown, too.
+        place: where the site is put when it is complete; None: it stays where it was written.
     """
     from vlmbench.reports.published import published as published_numbers
     from vlmbench.reports.site import build_site
@@ -50,4 +71,10 @@ def write_site(results: Path, output: Path, *, with_published: bool, title: str,
     for note in built.notes:
         print_note(f"{note}")
     print_aside(f"Leaderboard of {counted(built.models, 'model')} and {counted(built.tasks, 'task')}:")
-    print_line(str(built.index))
+    if place is None:
+        print_line(str(built.index))
+        return
+    from vlmbench.storage.remote import upload
+
+    upload(output, place, last=built.index.name)
+    print_line(f"{place}/{built.index.name}")

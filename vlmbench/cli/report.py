@@ -11,7 +11,8 @@ import typer
 from vlmbench.cli.console import print_error, print_note, print_table, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import RESULTS
+from vlmbench.storage.mirror import readable
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -54,7 +55,9 @@ def report(
             help="The model, the task, or the group of methods (pre-training, transfer, …) that the table is about."
         ),
     ] = "",
-    results: Annotated[Path | None, typer.Option(help="The results folder.", show_default=str(RESULTS))] = None,
+    results: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The results folder, or its URL.", show_default=str(RESULTS))
+    ] = None,
     format: Annotated[str, typer.Option("--format", "-f", help="The format.")] = TERMINAL,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
@@ -125,13 +128,13 @@ def report(
     _show(with_fields(made, names) if as_data and names else made, _why_empty(request), format, output)
 
 
-def _request(table: str, name: str, results: Path | None, view: TableView, suite_tasks: list[str]) -> TableRequest:
+def _request(table: str, name: str, results: str | None, view: TableView, suite_tasks: list[str]) -> TableRequest:
     """The request for the table. A table of published numbers needs no results folder."""
     from vlmbench.reports.entries import Entries, gather
     from vlmbench.reports.registry import TABLES, TableRequest
     from vlmbench.store import ResultStore
 
-    folder = user_path(results or RESULTS)
+    folder = readable(results or RESULTS)
     if not folder.is_dir() and (results is not None or TABLES.get(table).needs_records):
         raise UsageError(f"no results folder {str(folder)!r}", hint="Make one with `vlmbench run` or `vlmbench demo`.")
     store = ResultStore(folder) if folder.is_dir() else None

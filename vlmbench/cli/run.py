@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.adapting.planned import plan_table, show_transfer_cost
+from vlmbench.cli.adapting.numbers import MOST_DIGITS, parse_draws, parse_numbers
+from vlmbench.cli.adapting.planned import plan_table, shard_line, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
 from vlmbench.cli.watching.choice import listener_for, show_costs
@@ -16,6 +17,8 @@ from vlmbench.errors import LONGEST_IN_TABLE, UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
+from vlmbench.storage.base import Location
+from vlmbench.storage.locations import results_location
 
 if TYPE_CHECKING:
     from vlmbench.cli.watching.progress import TerminalListener
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
-MOST_DIGITS = 18
-"""Longer numbers are refused as text: Python itself refuses to read thousands of digits."""
 CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
 """The message after Ctrl-C in the middle of a run."""
 
@@ -44,8 +45,18 @@ def run(
         ),
     ] = [],  # noqa: B006
     suite: Annotated[list[str], typer.Option(help="A suite's name or YAML file. Repeatable.")] = [],  # noqa: B006
-    results: Annotated[Path, typer.Option(help="The folder in which records are written.")] = RESULTS,
-    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    results: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH", help="The folder in which records are written. A URL such as s3://BUCKET/RUNS works too."
+        ),
+    ] = str(RESULTS),
+    data_root: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The folder that holds your datasets. A URL such as s3://BUCKET/DATA works too."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
     batch_size: Annotated[str, typer.Option(help="Number of images in a forward pass, or auto.")] = "auto",
@@ -136,6 +147,10 @@ def run(
         str, typer.Option(help="What runs the pairs. local: this process, one pair after the other.")
     ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="i/N", help="Run only the part i of N parts of the plan, such as 1/4, for a job array."),
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
     ] = False,
@@ -147,6 +162,7 @@ def run(
 
     load_plugins(plugin or [])
     with heavy_imports():
+        from vlmbench.data.location import user_data_root
         from vlmbench.run.plan import RunRequest
         from vlmbench.tasks.base import TaskOptions
         from vlmbench.transfer.every import every_transfer
@@ -155,8 +171,8 @@ def run(
         models=tuple(model),
         tasks=tuple(task),
         suites=tuple(suite),
-        results=user_path(results),
-        data_root=user_path(data_root) if data_root else None,
+        results=results_location(results),
+        data_root=user_data_root(data_root),
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),
@@ -187,6 +203,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
+        shard=parse_shard(shard),
         plugins=tuple(user_path(path).absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
@@ -200,6 +217,10 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
             import_adapters(request.models)
         plan = make_plan(request)  # it may download, which Ctrl-C must not tear
+    if plan.shard is not None:
+        print_aside(shard_line(plan.shard))
+        if not plan.pairs:
+            return []
     if dry_run:
         from vlmbench.remarks.codes import is_strict
 
@@ -215,7 +236,8 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
     listener = listener_for(plan, request)
     outcomes = carry_out([(plan, request)], listener)
-    show_outcomes(outcomes, request.results or RESULTS, profile=profile, listener=listener)
+    title = "" if plan.shard is None else f"Shard {plan.shard.number:,} of {plan.shard.of:,}"
+    show_outcomes(outcomes, request.results or RESULTS, profile=profile, title=title, listener=listener)
     return outcomes
 
 
@@ -239,7 +261,7 @@ def carry_out(
 
 def show_outcomes(
     outcomes: list[PairResult],
-    results: Path,
+    results: Location,
     *,
     profile: bool = False,
     title: str = "",
@@ -261,13 +283,14 @@ def show_outcomes(
         raise typer.Exit(2)
 
 
-def show_summary(outcomes: list[PairResult], results: Path, *, title: str) -> None:
+def show_summary(outcomes: list[PairResult], results: Location, *, title: str) -> None:
     """Print one row for each pair, and the folder of the records."""
     from vlmbench.reports.builders.results import results_table
 
     entries = [entry for outcome in outcomes if (entry := outcome.record or outcome.failure)]
     print_table(results_table(entries, title=title))
-    print_aside(f"\nRecords in {results}. See them again with: {report_command(results)}")
+    again = report_command(results if isinstance(results, Path) else results.text)
+    print_aside(f"\nRecords in {results}. See them again with: {again}")
 
 
 def show_resolution(plan: Plan) -> None:
@@ -297,7 +320,7 @@ def show_profiles(outcomes: list[PairResult]) -> None:
             print_line(note, style="dim")
 
 
-def show_pictures(outcomes: list[PairResult], results: Path) -> None:
+def show_pictures(outcomes: list[PairResult], results: Location) -> None:
     """Print the folder of the pictures. It is the last line, because the user opens it next."""
     folders = [str(outcome.visuals) for outcome in outcomes if outcome.visuals]
     if folders:
@@ -318,36 +341,19 @@ def parse_batch_size(text: str) -> int | None:
     return int(text)
 
 
-def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
-    """Whole numbers with commas between them.
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """A shard from the command line; None for the whole plan.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the text is not i/N with two whole numbers. Their range is checked by the request.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= MOST_DIGITS for part in parts):
         shown = one_line(text, LONGEST_IN_TABLE)
-        raise UsageError(f"{flag} takes whole numbers with commas between them, such as 1,2,4, not {shown!r}")
-    long = next((part for part in parts if len(part) > MOST_DIGITS), None)
-    if long is not None:
-        raise UsageError(f"{flag}: a number of {len(long):,} digits is too large")
-    return tuple(map(int, parts))
-
-
-def parse_draws(text: str) -> tuple[int, ...]:
-    """The draws of ``--seeds``: ``5`` is 0 to 4, and ``0,3`` is these two.
-
-    Raises:
-        UsageError: it is something else, or too many draws.
-    """
-    from vlmbench.transfer.every import MOST_DRAWS
-
-    numbers = parse_numbers("--seeds", text)
-    if "," in text:
-        return numbers
-    if numbers[0] > MOST_DRAWS:
-        raise UsageError(f"--seeds is the number of draws, at most {MOST_DRAWS:,}, not {numbers[0]:,}")
-    return tuple(range(numbers[0]))
+        raise UsageError(f"--shard takes i/N, such as 1/4 for the first of four parts, not {shown!r}")
+    return int(parts[0]), int(parts[1])
 
 
 def parse_settings(settings: list[str], readout: str | None, *, flag: str = "--set") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from vlmbench.cli.console import print_line, print_note, write_output
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import OutputError, UsageError, unexpected
 from vlmbench.paths import BASELINES, RESULTS, user_path
+from vlmbench.storage.mirror import is_copy, readable
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:  # the help must not wait for these imports
@@ -38,7 +39,9 @@ def show(
             help="A record's file, a run id or its first characters, MODEL/TASK, or BASELINE/TASK.",
         ),
     ],
-    results: Annotated[Path, typer.Option(help="The results folder, for run ids and MODEL/TASK.")] = RESULTS,
+    results: Annotated[
+        str, typer.Option(metavar="PATH", help="The results folder, or its URL, for run ids and MODEL/TASK.")
+    ] = str(RESULTS),
     output: Annotated[
         Path | None,
         typer.Option(
@@ -50,7 +53,11 @@ def show(
         typer.Option("--samples", "-n", help="Show at most this number of the worst samples.", min=0, max=MOST_SAMPLES),
     ] = 12,
     data_root: Annotated[
-        Path | None, typer.Option(help="The folder with your datasets. The samples' pictures are read from it.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The folder with your datasets, or its URL. The samples' pictures are read from it.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers and the worst samples as JSON, and write no page.")
@@ -59,7 +66,9 @@ def show(
         bool | None,
         typer.Option("--open/--no-open", help="Open the page in a browser.", show_default="if there is a screen"),
     ] = None,
-    baselines: Annotated[Path, typer.Option(help="The folder of all baselines.")] = BASELINES,
+    baselines: Annotated[str, typer.Option(metavar="PATH", help="The folder of all baselines, or its URL.")] = str(
+        BASELINES
+    ),
 ) -> None:
     """Show one record as a page: its numbers, its remarks, and the samples with the worst answers.
 
@@ -68,7 +77,7 @@ def show(
     """
     from vlmbench.gate.record_choice import choose_record
 
-    chosen = choose_record(record, user_path(results), user_path(baselines))
+    chosen = choose_record(record, readable(results), readable(baselines))
     if chosen.older:
         others = ", ".join(entry.record.id for entry in chosen.older[:5])
         print_note(f"this is the newest of {counted(len(chosen.older) + 1, 'record')} of its model and task: {others}")
@@ -97,7 +106,7 @@ def _check_free(output: Path | None, chosen: Chosen) -> None:
         raise UsageError(f"{str(output)!r} is the record that is shown", hint="Name another file with -o.")
 
 
-def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool) -> RecordPage:
+def _page(chosen: Chosen, count: int, data_root: str | None, *, pictures: bool) -> RecordPage:
     from vlmbench.card_files import model_card_files
     from vlmbench.catalogue import known_task
     from vlmbench.reports.site.record_page import Data, record_page
@@ -117,7 +126,7 @@ def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool)
     )
 
 
-def _open_data(record: Record, data_root: Path | None) -> Data:
+def _open_data(record: Record, data_root: str | None) -> Data:
     """Open the record's data from this machine. Nothing is downloaded."""
     from vlmbench.remarks.base import gathered_remarks
     from vlmbench.remarks.codes import WARNING
@@ -125,6 +134,7 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
 
     try:
         with heavy_imports():  # a task's plugin imports torch
+            from vlmbench.data.location import user_data_root
             from vlmbench.data.open import open_dataset
             from vlmbench.run.opened import source_context
             from vlmbench.run.plan import check_data_root
@@ -132,7 +142,7 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
 
             task_plugin(record.task.plugin)
         with gathered_remarks(WARNING):  # the record already has these remarks
-            root = user_path(data_root) if data_root else None
+            root = user_data_root(data_root)
             check_data_root(root)
             card = _task_of(record)
             own = record.task.protocol.get("class_names_from") == "option"
@@ -163,13 +173,14 @@ def _write(html: str, chosen: Chosen, output: Path | None) -> Path:
     """Write the page, and return its path.
 
     The file is the one that the user named; otherwise it is beside the record. If that folder cannot be written, or is
-    a baseline's, the file is in a temporary folder.
+    a baseline's, or the record is at a URL, the file is in a temporary folder.
     """
     if output is not None:
         write_output(html, output)
         return output.absolute()
     record = chosen.entry.record
-    if not chosen.of_baseline:  # a baseline's folder is for Git, and the page does not belong there
+    # A baseline's folder is for Git, and a copy of a URL is for the cache: the page belongs in neither.
+    if not chosen.of_baseline and not is_copy(Path(chosen.entry.where)):
         beside = Path(chosen.entry.where).absolute().with_name(f"{record.id}.html")
         try:
             write_output(html, beside)

@@ -15,14 +15,17 @@ from vlmbench.answers.frame_rows import FrameRows
 from vlmbench.errors import RecordError, UnpairableError, UsageError, VlmbenchError
 from vlmbench.frames.records import find_entry
 from vlmbench.kinds import known_kind
-from vlmbench.paths import RESULTS, user_path
+from vlmbench.paths import RESULTS
 from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
+from vlmbench.storage.mirror import readable
+from vlmbench.storage.shown import naming_urls
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@naming_urls()
 def predictions_frame(
     record: Record | str | Path, each: str | None = None, *, results: str | Path = RESULTS
 ) -> pd.DataFrame:
@@ -42,7 +45,7 @@ def predictions_frame(
     Args:
         record: a record, its file, its run id (or the beginning of it), or a folder with one record.
         each: the view, named by what one row is; None: the first view of the kind.
-        results: the results folder, in which run ids and the predictions of records in memory are looked up.
+        results: the results folder or its URL, in which run ids and the predictions of records in memory are looked up.
 
     Raises:
         UsageError: there is no such record or view, or the record has no predictions, such as an imported record.
@@ -50,7 +53,7 @@ def predictions_frame(
     """
     if not isinstance(results, str | os.PathLike):
         raise UsageError(f"results is a folder, and {results!r} is a {type(results).__name__}")
-    entry = find_entry(record, user_path(results))
+    entry = find_entry(record, readable(results))
     kind = entry.record.task.plugin
     views = frame_views(kind)
     if not views and each not in (None, "sample"):

@@ -13,8 +13,9 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.record_choice import no_such_record
 from vlmbench.gate.sides import side_at, side_label
-from vlmbench.paths import lies_beside, user_path
+from vlmbench.paths import lies_beside
 from vlmbench.records import Failure, Record
+from vlmbench.storage.mirror import may_exist, readable
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, listed
 
@@ -45,7 +46,7 @@ def find_entry(record: Record | str | Path, results: Path) -> Entry:
             hint="Give a record, its file, or its run id.",
         )
     name = os.fspath(record)
-    path = user_path(name)
+    path = readable(name)
     if path.suffix == ".parquet":
         path = path.with_suffix(".json")
     if name.strip() and os.path.exists(path):
@@ -58,7 +59,7 @@ def _table_in(record: Record, results: Path) -> Callable[[], pa.Table]:
 
     def table() -> pa.Table:
         file = record.predictions.file if record.predictions is not None else ""
-        if lies_beside(file) and not (folder / file).exists():
+        if lies_beside(file) and not may_exist(folder / file):
             raise UsageError(
                 f"{side_label(str(results))!r} has no predictions of this record",
                 hint="Name the folder that has them: predictions_frame(record, results=DIR). An evaluation without "

@@ -11,9 +11,11 @@ from typing import TypeAlias
 from vlmbench.errors import RecordError, UsageError, warn_caller
 from vlmbench.gate.baselines.store import open_baseline
 from vlmbench.gate.sides import read_side, side_at, side_label
-from vlmbench.paths import user_path
 from vlmbench.records import Failure, Summary
 from vlmbench.reports.entries import Entries, gather
+from vlmbench.storage.locations import results_location
+from vlmbench.storage.mirror import readable
+from vlmbench.storage.shown import naming_urls, with_urls
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, either
 
@@ -35,12 +37,13 @@ class SourceRead:
     entries: Entries
 
 
+@naming_urls()
 def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> list[SourceRead]:
     """Read every place once. Warnings name the files that are left out, and the places without a record.
 
     Args:
-        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, a record, or
-            several of these.
+        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, the URL of
+            one of these, a record, or several of these.
         every: keep older answers to the same question, too.
 
     Raises:
@@ -69,13 +72,15 @@ def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> lis
 
 def _key(name: str) -> str:
     """What two spellings of one place share, so that its records are rows once."""
-    path = user_path(name)
-    return os.path.realpath(path) if os.path.exists(path) else name
+    place = results_location(name)
+    if isinstance(place, Path):
+        return os.path.realpath(place) if os.path.exists(place) else name
+    return place.text
 
 
 def _read(name: str, *, every: bool) -> SourceRead:
     label = side_label(name)
-    path = user_path(name)
+    path = readable(name)
     if not name.strip() or not os.path.exists(path):
         side = read_side(name)  # a baseline's name; raises an error if there is no baseline of this name
     elif path.is_dir() and any(path.glob("*/*/*.json")):
@@ -109,6 +114,6 @@ def _warn(source: SourceRead) -> None:
         more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
         count = counted(len(left_out), "file")
         text = f"{source.label}: {count} {either(len(left_out), 'is', 'are')} left out: {shown}{more}"
-        warn_caller(text)
+        warn_caller(with_urls(text))
     if not source.entries.records and not source.entries.failures:
         warn_caller(f"{source.label}: there is no record here")

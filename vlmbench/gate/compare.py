@@ -16,8 +16,11 @@ from vlmbench.gate.outcome import Comparison
 from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import read_side
 from vlmbench.paths import BASELINES, user_path
+from vlmbench.storage.mirror import readable
+from vlmbench.storage.shown import naming_urls
 
 
+@naming_urls()
 def compare(
     baseline: str | Path,
     candidate: str | Path,
@@ -33,7 +36,8 @@ def compare(
     """Compare two sides task by task. Their answers are paired sample by sample.
 
     Args:
-        baseline: a results folder, one model's folder in it, a record, the name of a saved baseline, or REVISION:NAME.
+        baseline: a results folder, one model's folder in it or a record, as a path or URL; the name of a saved
+            baseline; or REVISION:NAME.
         candidate: the same.
         gate: a gate file, or its content as a mapping; None: the default gate, which demands every task of the
             baseline and accepts no loss.
@@ -42,7 +46,7 @@ def compare(
         allow_inconclusive: too little data does not fail the gate.
         baseline_model: only this model of the baseline.
         candidate_model: only this model of the candidate.
-        baselines: the folder of saved baselines.
+        baselines: the folder of saved baselines, or its URL.
         begun: called with each task before its answers are read.
 
     Returns:
@@ -63,7 +67,7 @@ def compare(
         *(word for kind in kinds for word in ("--allow", kind)),
         *(["--allow-inconclusive"] if allow_inconclusive else []),
     ]
-    folder = user_path(baselines)
+    folder = readable(baselines)
     return compare_sides(
         read_side(str(baseline), baselines=folder),
         read_side(str(candidate), baselines=folder),

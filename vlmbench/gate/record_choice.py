@@ -15,9 +15,10 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.gate.baselines.store import baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
 from vlmbench.gate.sides import Side, side_at, side_label
-from vlmbench.paths import report_command, user_path
+from vlmbench.paths import report_command
 from vlmbench.records import Failure
 from vlmbench.registry import did_you_mean
+from vlmbench.storage.mirror import readable
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, either
 
@@ -61,7 +62,7 @@ def choose_record(name: str, results: Path, baselines: Path) -> Chosen:
             "the record's name is empty or has a NUL character", hint="Name a record's file, a run id or MODEL/TASK."
         )
     try:
-        path = user_path(name)
+        path = readable(name)
         found = _at(path) if os.path.exists(path) else None
         found = found or _of_pair(name, results) or _of_id(name, results) or _of_baseline(name, baselines)
         if found is None and os.path.exists(path):

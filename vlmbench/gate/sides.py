@@ -17,10 +17,11 @@ from vlmbench.gate.adapted_settings import file_name, settings_of
 from vlmbench.gate.baselines.revisions import baseline_at_revision
 from vlmbench.gate.baselines.store import baseline_entry, baseline_names, load_baseline
 from vlmbench.gate.entry import Entry
-from vlmbench.paths import BASELINES, safe_name, user_path
+from vlmbench.paths import BASELINES, safe_name
 from vlmbench.record_checks import check_place
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
+from vlmbench.storage.mirror import readable
 from vlmbench.store import Unreadable, read_entry
 
 _REVISION = re.compile(r"(?P<revision>.+):(?P<name>[^:]+)")
@@ -70,7 +71,7 @@ def read_side(name: str, *, baselines: Path = BASELINES) -> Side:
 
 
 def _side(name: str, baselines: Path) -> Side:
-    path = user_path(name)
+    path = readable(name)
     if not name.strip():  # Path("") would be the working directory: an empty variable in a script must not name it
         raise UsageError("a side's name is empty", hint="Name a results folder, a record, or a saved baseline.")
     if os.path.exists(path):  # Path.exists raises if the name is too long

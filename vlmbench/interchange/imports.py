@@ -13,6 +13,7 @@ from vlmbench.errors import RecordError, UsageError
 from vlmbench.interchange.registry import IMPORTERS
 from vlmbench.interchange.results import left_out_note, result_file, to_record
 from vlmbench.records import Record
+from vlmbench.run.url_store import UrlStore
 from vlmbench.store import ResultStore
 
 SUFFIXES = (".json", ".jsonl", ".csv")
@@ -34,7 +35,9 @@ class ImportOutcome:
     notes: Sequence[str] = ()
 
 
-def import_files(program: str, paths: Iterable[Path], store: ResultStore, *, model: str | None = None) -> ImportOutcome:
+def import_files(
+    program: str, paths: Iterable[Path], store: ResultStore | UrlStore, *, model: str | None = None
+) -> ImportOutcome:
     """Write the results in files, or in folders of files, as records. What cannot be read is left out and named.
 
     Raises:

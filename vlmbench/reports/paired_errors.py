@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from vlmbench.errors import RecordError, UnpairableError, VlmbenchWarning, unexpected
 from vlmbench.kinds import known_kind
+from vlmbench.paths import lies_beside
 from vlmbench.records import Summary
 from vlmbench.reports.aggregates import Errors
 from vlmbench.reports.entries import origin
+from vlmbench.storage.mirror import bring
 from vlmbench.store import ResultStore
 
 if TYPE_CHECKING:
@@ -66,6 +68,11 @@ def _group_errors(records: list[Summary], measure: Contributions, store: ResultS
     kind = known_kind(records[0].task.plugin)
     truth = kind.truth if kind else ()
     groups: list[tuple[Any, dict[str, NDArray[np.float64]]]] = []
+    bring(
+        store.folder(record.model.saved_as, record.task.name) / record.predictions.file
+        for record in records
+        if record.predictions is not None and lies_beside(record.predictions.file)
+    )
     for record in records:
         if record.predictions is None:
             continue

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 from vlmbench.cards import ModelCard
@@ -15,6 +14,7 @@ from vlmbench.errors import warn_caller
 from vlmbench.features.progress import Progress, Silent
 from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Remark
+from vlmbench.storage.base import Location
 
 Status = Literal["done", "found", "failed", "unsupported"]
 
@@ -27,7 +27,7 @@ class PairResult:
         status: done now, found on disk, failed, or unsupported.
         record: the answer, if there is one.
         failure: the reason, if there is no answer.
-        path: the file of the record or failure.
+        path: the file of the record or failure, as a path or URL.
         visuals: the folder of the requested pictures; None if there are no pictures yet.
         exit_code: the exit code of this result alone: 2 if the pair names something that does not exist.
     """
@@ -37,8 +37,8 @@ class PairResult:
     status: Status
     record: Record | None = None
     failure: Failure | None = None
-    path: Path | None = None
-    visuals: Path | None = None
+    path: Location | None = None
+    visuals: Location | None = None
     exit_code: int = 0
 
 

@@ -275,7 +275,7 @@ def test_hostile_names_run_nothing(page: Page, put: Callable[..., str], build: C
 def test_two_hundred_models_beside_the_published_ones_are_quick(
     page: Page, store: ResultStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vlmbench.store._sync", lambda path: None)  # sixteen hundred files of no value
+    monkeypatch.setattr("vlmbench.storage.disk._sync", lambda path: None)  # sixteen hundred files of no value
     fill(store, 200, 4, rows=20, per_class=[])  # it is the table that is large, not the answers
     build_site(store.root, tmp_path / "site")
     page.open(tmp_path / "site" / "index.html")

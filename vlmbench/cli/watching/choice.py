@@ -18,7 +18,7 @@ def listener_for(plan: Plan, request: RunRequest) -> TerminalListener | WorkersT
     with heavy_imports():
         from vlmbench.run.executors import find_executor
         from vlmbench.run.executors.base import HasWorkers
-    pairs = len(plan.models) * len(plan.tasks)
+    pairs = len(plan.pairs)
     if not isinstance(find_executor(request.executor), HasWorkers):
         from vlmbench.cli.watching.progress import TerminalListener
 
@@ -43,9 +43,9 @@ def _sizes(plan: Plan) -> list[tuple[str, str, int]]:
     """The samples of each pair. Data that cannot be opened has none."""
     from vlmbench.tasks.base import question_data
 
-    by_task = [
-        (task.card.name, sum(len(data.indices) for data in question_data(task.question).values()))
-        for task in plan.tasks
-        if task.question is not None
-    ]
-    return [(model.name, task, size) for model in plan.models for task, size in by_task]
+    sizes = []
+    for model, task in map(plan.pair, plan.pairs):
+        if task.question is not None:
+            size = sum(len(data.indices) for data in question_data(task.question).values())
+            sizes.append((model.name, task.card.name, size))
+    return sizes

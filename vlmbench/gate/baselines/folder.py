@@ -1,4 +1,8 @@
-"""Writes a folder completely or not at all, in place of an older one. ``vlmbench baseline save`` uses it."""
+"""Writes the folder of a baseline, in place of an older one. ``vlmbench baseline save`` uses it.
+
+On disk it is written completely or not at all. Object storage has no rename, so there each file is, and a record comes
+after its table: a reader in between finds that a table does not belong to its record.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vlmbench.errors import StoreError
-from vlmbench.store import process_lives
+from vlmbench.storage.base import Url
+from vlmbench.storage.disk import process_lives
+from vlmbench.storage.remote import RemoteFolder
 
 _ASIDE = ".replaced"
 
@@ -43,6 +49,21 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         if aside(target).is_dir() and not target.exists():
             aside(target).rename(target)
+
+
+def write_url(url: Url, files: Mapping[str, bytes]) -> None:
+    """Write files to a URL, tables before records, and then remove the other files of an older baseline.
+
+    Raises:
+        StoreError: a file cannot be written. The write of the same baseline again repairs it.
+    """
+    folder = RemoteFolder(url)
+    old = [entry.name for entry in folder.entries()]
+    for name in sorted(files, key=lambda name: (name.endswith(".json"), name)):
+        folder.write(name, files[name])
+    for name in old:
+        if name not in files:
+            folder.remove(name)
 
 
 def settled(target: Path) -> Path:

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING
 from vlmbench.errors import RecordError, UsageError
 from vlmbench.files import read_bytes
 from vlmbench.gate.adapted_settings import Settings, file_name, settings_of
-from vlmbench.gate.baselines.folder import settled, settled_name, write_folder
+from vlmbench.gate.baselines.folder import settled, settled_name, write_folder, write_url
 from vlmbench.gate.baselines.record import kept_record, record_text
 from vlmbench.gate.entry import Entry
 from vlmbench.paths import BASELINES, lies_beside, safe_name
 from vlmbench.records import Predictions, Record
 from vlmbench.registry import did_you_mean
+from vlmbench.storage.base import Location
+from vlmbench.storage.mirror import at_hand, bring, bring_folder
+from vlmbench.storage.remote import RemoteFolder
 from vlmbench.store import parse_record
 
 if TYPE_CHECKING:
@@ -81,14 +84,16 @@ def check_name(name: str) -> None:
 def save_baseline(
     name: str,
     entries: Sequence[Entry],
-    root: Path,
+    root: Location,
     *,
     replace: bool = False,
     left_out: Callable[[RecordError], None] | None = None,
 ) -> Baseline:
-    """Save records, one for each model and task, as a baseline, completely or not at all.
+    """Save records, one for each model and task, as a baseline, completely or not at all. At a URL, each file is
+    written so; see :func:`~vlmbench.gate.baselines.folder.write_url`.
 
     Args:
+        root: the folder of all baselines.
         replace: whether to replace an existing baseline of this name.
         left_out: called with each entry that is left out because its predictions cannot be read; None: that is an
         error.
@@ -101,7 +106,8 @@ def save_baseline(
     """
     check_name(name)
     target = root / name
-    if settled(target).exists() and not replace:
+    exists = settled(target).exists() if isinstance(target, Path) else any(True for _ in RemoteFolder(target).entries())
+    if exists and not replace:
         raise UsageError(f"the baseline {name!r} already exists in {str(root)!r}", hint="Replace it with --force.")
     files: dict[str, bytes] = {}
     broken: list[RecordError] = []
@@ -115,8 +121,11 @@ def save_baseline(
             left_out(error)
     if not files:
         raise broken[0]
-    write_folder(target, files)
-    return open_baseline(target)
+    if isinstance(target, Path):
+        write_folder(target, files)
+    else:
+        write_url(target, files)
+    return open_baseline(at_hand(target))
 
 
 def open_baseline(path: Path, *, broken_left_out: bool = False) -> Baseline:
@@ -136,6 +145,7 @@ def open_baseline(path: Path, *, broken_left_out: bool = False) -> Baseline:
             f"no baseline {path.name!r} in {str(path.parent)!r}",
             hint=did_you_mean(path.name, baseline_names(path.parent)) or "Save one: vlmbench baseline save NAME.",
         )
+    bring_folder(folder)
     files = sorted(place for place in folder.rglob("*") if not place.is_dir())
     entries, broken = [], []
     for place in files:
@@ -246,6 +256,7 @@ def baseline_entry(path: Path) -> Entry:
 def _table_reader(path: Path, record: Record) -> Callable[[], pa.Table]:
     def read() -> pa.Table:
         table = path.with_name(table_file(record, str(path)))
+        bring([table])
         return table_from(_content(table), record, str(table))
 
     return read

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlmbench.paths import safe_name
+from vlmbench.storage.mirror import bring_folder
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = 24
@@ -36,6 +37,7 @@ def pictures(folder: Path, record_id: str) -> Iterator[Picture]:
 
     The folder need not exist; the record names the pictures' folder in the site.
     """
+    bring_folder(folder)
     found = [path for path in folder.glob("*.png") if path.is_file() and not path.is_symlink()]
     for path in sorted(found, key=lambda path: (not path.stem.startswith(("per-class", "confusion")), path.name)):
         with path.open("rb") as file:

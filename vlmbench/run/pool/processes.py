@@ -1,19 +1,15 @@
 """A crew of processes of this machine. The executor ``local:N`` uses it.
 
-A worker is a new Python process, and not a copy of this one, since CUDA and threads do not survive a copy. With GPUs,
-each worker sees one of them.
+Workers are no copies of this process, since CUDA and threads do not survive a copy: see
+:mod:`vlmbench.run.pool.nursery`. With GPUs, each worker sees one of them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -28,18 +24,15 @@ import torch
 from vlmbench.errors import UsageError, WorkerError
 from vlmbench.features.workers import usable_cores
 from vlmbench.run.job import RunSettings
-from vlmbench.run.pool.arguments import PoolOptions
+from vlmbench.run.pool.arguments import THREAD_VARIABLES, PoolOptions
 from vlmbench.run.pool.crew import Slot
+from vlmbench.run.pool.endings import ended
 from vlmbench.run.pool.events import Answered, Died, Event
 from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
+from vlmbench.run.pool.nursery import Nursery
 from vlmbench.run.pool.out_of_memory import oom_kills
 from vlmbench.run.pool.pieces import Piece
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from vlmbench.run.pool.worker_process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-)
 _ENDS_WITHIN_S = 10.0
 
 
@@ -49,7 +42,8 @@ class ProcessWorker:
 
     number: int
     slot: Slot
-    process: subprocess.Popen[bytes]
+    nursery: Nursery
+    pid: int
     connection: Connection
     log: Path
     kills_before: int
@@ -64,8 +58,7 @@ class ProcessWorker:
 
     def stop(self) -> None:
         """Kill it."""
-        self.process.kill()
-        self.process.wait()
+        self.nursery.kill(self.pid)
         self.connection.close()
 
     def written(self) -> str:
@@ -98,6 +91,7 @@ class ProcessCrew:
         self._settings = RunSettings()
         self._token = uuid4().hex
         self._logs = Path()
+        self._nursery = Nursery({}, Path(os.devnull))
         self._gpus: Sequence[str] = ()
 
     @contextmanager
@@ -115,6 +109,7 @@ class ProcessCrew:
             self._logs = Path(tempfile.mkdtemp(prefix="vlmbench-workers-"))
         except OSError as error:
             raise WorkerError(f"the logs of workers cannot be written: {error.strerror or error}") from error
+        self._nursery = Nursery(dict.fromkeys(THREAD_VARIABLES, str(self._options.threads)), self._logs / "nursery.log")
         politely = False
         try:
             yield
@@ -132,34 +127,12 @@ class ProcessCrew:
         Raises:
             WorkerError: the system starts no further process.
         """
-        own, its = socket.socketpair()
         number = self._started
         self._started += 1
         log = self._logs / f"{number}.log"
-        try:
-            with its, log.open("wb") as output:
-                process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-X",
-                        "faulthandler",
-                        "-c",
-                        _BOOT,
-                        str(its.fileno()),
-                        str(os.getpid()),
-                        _import_paths(),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=self._environment(slot),
-                    pass_fds=(its.fileno(),),
-                    start_new_session=True,  # Ctrl-C is for the driver
-                )
-        except OSError as error:
-            own.close()
-            raise WorkerError(f"a worker cannot be started: {error.strerror or error}") from error
-        worker = ProcessWorker(number, slot, process, Connection(own.detach()), log, oom_kills())
+        gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[slot.number % len(self._gpus)]} if self._gpus else {}
+        pid, connection = self._nursery.start(gpu, log)
+        worker = ProcessWorker(number, slot, self._nursery, pid, connection, log, oom_kills())
         self._workers.append(worker)
         with suppress(BrokenPipeError, ConnectionResetError):
             worker.connection.send((self._settings, self._token))
@@ -193,19 +166,12 @@ class ProcessCrew:
         return found
 
     def _death(self, worker: ProcessWorker) -> Died:
-        try:
-            code = worker.process.wait(timeout=_ENDS_WITHIN_S)
-        except subprocess.TimeoutExpired:
+        code = self._nursery.exit_code(worker.pid, _ENDS_WITHIN_S)
+        if code is None:
             return Died("it closed its connection", log=worker.written(), starting=not worker.is_ready)
         ran_out = code == -signal.SIGKILL and oom_kills() > worker.kills_before
         reason = "the system killed it, because memory ran out" if ran_out else ended(code)
         return Died(reason, ran_out, worker.written(), starting=not worker.is_ready)
-
-    def _environment(self, slot: Slot) -> dict[str, str]:
-        changed = dict.fromkeys(THREAD_VARIABLES, str(self._options.threads))
-        if self._gpus:
-            changed["CUDA_VISIBLE_DEVICES"] = self._gpus[slot.number % len(self._gpus)]
-        return {**os.environ, **changed}
 
     def _end_all(self, *, politely: bool) -> None:
         """End all processes. Politely: each releases its caches first, if it has time for it."""
@@ -216,10 +182,10 @@ class ProcessCrew:
         deadline = time.monotonic() + _ENDS_WITHIN_S
         for worker in self._workers:
             if politely:
-                with suppress(subprocess.TimeoutExpired):
-                    worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+                self._nursery.exit_code(worker.pid, max(0.0, deadline - time.monotonic()))
             worker.stop()
         self._workers.clear()
+        self._nursery.close()
 
 
 def visible_gpus(device: str) -> list[str]:
@@ -238,26 +204,6 @@ def visible_gpus(device: str) -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count()
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
-
-
-def ended(code: int) -> str:
-    """How a process ended, in plain words.
-
-    >>> ended(-9), ended(3)
-    ('it was killed by signal 9 (SIGKILL)', 'it ended with exit code 3')
-    """
-    if code >= 0:
-        return f"it ended with exit code {code}"
-    try:
-        name = f" ({signal.Signals(-code).name})"
-    except ValueError:
-        name = ""
-    return f"it was killed by signal {-code}{name}"
-
-
-def _import_paths() -> str:
-    """Where this process finds modules; a worker finds them there too."""
-    return json.dumps(sys.path)
 
 
 def _size(path: Path) -> int:

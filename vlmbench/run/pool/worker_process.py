@@ -1,13 +1,13 @@
-"""The main program of a worker process of this machine. :mod:`vlmbench.run.pool.processes` starts it."""
+"""What a worker process of this machine does: it gets settings and pieces from the driver, and tells it what happens.
+
+:mod:`vlmbench.run.pool.nursery_process` makes the process, and imports this module before.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from vlmbench.errors import VlmbenchError
@@ -16,39 +16,49 @@ from vlmbench.run.pool.events import Died, Event
 from vlmbench.run.pool.pieces import Piece
 from vlmbench.run.pool.worker import WorkerBody
 
-_LOOKS_EVERY_S = 1.0
 
-
-def main(descriptor: int, driver: int) -> None:
+def work(descriptor: int) -> int:
     """Work until the driver sends None or is gone.
 
     Args:
         descriptor: of the socket to the driver. The first message has the run's settings and token, the others are
             pieces.
-        driver: the process id of the driver.
+
+    Returns:
+        The exit code of this process.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets Ctrl-C, and decides
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     connection: Connection = Connection(descriptor)
     try:
         settings, token = connection.recv()
         assert isinstance(settings, RunSettings) and isinstance(token, str)
-        _work(connection, settings, token)
+        return do_pieces(settings, token, connection.send, connection.recv, carries=False)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the driver is gone
-        os._exit(1)
+        return 1
 
 
-def _work(connection: Connection, settings: RunSettings, token: str) -> None:
-    def tell(event: Event) -> None:
-        connection.send(event)
+def do_pieces(
+    settings: RunSettings,
+    run: str,
+    tell: Callable[[Event], None],
+    receive: Callable[[], Piece | None],
+    *,
+    carries: bool,
+) -> int:
+    """Do pieces until there are no more.
 
+    Args:
+        run: a token of the run; this and ``carries`` as :class:`~vlmbench.run.pool.worker.WorkerBody` takes them.
+        receive: the next piece; None: there are no more.
+
+    Returns:
+        The exit code of this process.
+    """
     try:
-        body = WorkerBody(settings, tell, carries=False, run=token)
+        body = WorkerBody(settings, tell, carries=carries, run=run)
     except VlmbenchError as error:
         tell(Died(str(error), starting=True))
-        return
-    while (piece := connection.recv()) is not None:
-        assert isinstance(piece, Piece)
+        return 1
+    while (piece := receive()) is not None:
         try:
             body.do(piece)
         except (BrokenPipeError, ConnectionResetError):
@@ -56,12 +66,6 @@ def _work(connection: Connection, settings: RunSettings, token: str) -> None:
         except Exception as error:  # its answer could not be sent, because something in it is not picklable
             traceback.print_exc(file=sys.stderr)
             tell(Died(f"it could not send its answer: {type(error).__name__}: {error}"))
-            return
+            return 1
     body.finish()
-
-
-def _end_with(driver: int) -> None:
-    """End this process when the driver has ended, even in the middle of a piece."""
-    while os.getppid() == driver:
-        time.sleep(_LOOKS_EVERY_S)
-    os._exit(1)
+    return 0

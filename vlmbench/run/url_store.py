@@ -1,0 +1,184 @@
+"""Keeps records in object storage: the :class:`~vlmbench.run.stores.RecordStore` of a results folder at a URL.
+
+The names are those of a local results folder, ``<model>/<task>/<run id>.json``. The record is put last, in one request,
+so a record that exists is complete. ``vlmbench run`` and ``vlmbench import`` write with it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+
+from vlmbench.errors import RecordError
+from vlmbench.paths import safe_name
+from vlmbench.record_checks import check_place
+from vlmbench.records import Failure, Record
+from vlmbench.storage.base import Url
+from vlmbench.storage.remote import RemoteFolder
+from vlmbench.store import FAILED, LOG, VISUALS, entry_json, parse_record
+
+REQUESTS = 16
+"""Files that are read or written at the same time."""
+
+
+class UrlStore:
+    """Records below a URL.
+
+    Args:
+        root: the URL of the results folder.
+    """
+
+    def __init__(self, root: Url) -> None:
+        self.root = root
+        self._folder = RemoteFolder(root)
+
+    def check_writable(self) -> None:
+        """Check that records can be written, before any work starts.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        probe = f".probe.{socket.gethostname()}.{os.getpid()}"
+        self._folder.write(probe, b"vlmbench")
+        self._folder.remove(probe)
+
+    def file(self, model: str, task: str, run_id: str) -> Url:
+        """The place of a record's file, whether it is there or not."""
+        return self.root / f"{_pair(model, task)}/{run_id}.json"
+
+    def write(self, record: Record, predictions: bytes | None) -> Url:
+        """Write a record and its predictions; an older record of the same id is replaced.
+
+        Raises:
+            StoreError: it cannot be written. No half-written file is there.
+        """
+        folder = _pair(record.model.name, record.task.name)
+        if record.predictions is not None and predictions is not None:
+            self._folder.write(f"{folder}/{record.predictions.file}", predictions)
+        self._folder.write(f"{folder}/{record.id}.json", entry_json(record))
+        return self.file(record.model.name, record.task.name, record.id)
+
+    def write_all(self, records: Iterable[Record]) -> list[Record]:
+        """Write records without predictions, several at a time.
+
+        Returns:
+            The written records. If two have the same place, the later one.
+
+        Raises:
+            StoreError: as :meth:`write`; some of the records may have been written.
+        """
+        places = {str(self.file(record.model.name, record.task.name, record.id)): record for record in records}
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            writes = [pool.submit(self.write, record, None) for record in places.values()]
+            try:
+                for write in writes:
+                    write.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return list(places.values())
+
+    def write_failure(self, failure: Failure, plan_id: str) -> Url:
+        """Write a note that a pair failed. :meth:`clear_failure` removes it when the pair succeeds."""
+        name = f"{_pair(failure.model, failure.task)}/{plan_id}{FAILED}"
+        self._folder.write(name, entry_json(failure))
+        return self.root / name
+
+    def clear_failure(self, model: str, task: str, plan_id: str) -> None:
+        """Remove the note of an earlier failure and its log, since the pair has a record. Other logs stay."""
+        stem = f"{_pair(model, task)}/{plan_id}"
+        try:
+            self._folder.read(f"{stem}{FAILED}")
+        except FileNotFoundError:
+            return
+        self._folder.remove(f"{stem}{FAILED}")
+        self._folder.remove(f"{stem}{LOG}")
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        """Write what workers wrote while they did a pair; an empty text removes the log of an earlier run.
+
+        Returns:
+            The file's path below the root; None if the text is empty.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        name = f"{_pair(model, task)}/{plan_id}{LOG}"
+        if not text:
+            self._folder.remove(name)
+            return None
+        self._folder.write(name, text.encode(errors="replace"))
+        return name
+
+    def visuals(self, record: Record) -> Url:
+        """The folder of a record's pictures. It need not exist."""
+        return self.root / _visuals(record)
+
+    def has_visuals(self, record: Record) -> bool:
+        """Whether a record has pictures."""
+        return any(True for _ in self._folder.entries(_visuals(record)))
+
+    def write_visuals(self, record: Record, visuals: Mapping[str, bytes]) -> None:
+        """Write pictures beside a record. They replace those of an earlier run; files that are not pictures stay.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        folder = _visuals(record)
+        pictures = {f"{folder}/{safe_name(name)}": content for name, content in visuals.items()}
+        old = [entry.name for entry in self._folder.entries(folder) if entry.name.endswith(".png")]
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            list(pool.map(self._folder.write, pictures, pictures.values()))
+            list(pool.map(self._folder.remove, [name for name in old if name not in pictures]))
+
+    def find(self, model: str, task: str, run_id: str) -> Record | None:
+        """Find the complete record of this run, as :meth:`vlmbench.store.ResultStore.find` does on disk."""
+        folder = _pair(model, task)
+        record = self._record(f"{folder}/{run_id}.json")
+        if record is None or record.predictions is None or record.imported is not None:
+            return None
+        try:
+            predictions = self._folder.read(f"{folder}/{record.predictions.file}")
+        except FileNotFoundError:
+            return None
+        return record if sha256(predictions).hexdigest() == record.predictions.sha256 else None
+
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
+        folder = _pair(model, task)
+        names = [
+            entry.name
+            for entry in self._folder.entries(folder)
+            if entry.name.endswith(".json")
+            and not entry.name.endswith(FAILED)
+            and entry.name.rpartition("/")[0] == folder
+            and entry.name.rpartition("/")[2].removesuffix(".json") not in known
+        ]
+        if not names:
+            return []
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            return [record for record in pool.map(self._record, names) if record is not None]
+
+    def _record(self, name: str) -> Record | None:
+        """A record in its own place; None if there is no such file, or it is not a record."""
+        where = str(self.root / name)
+        try:
+            record = parse_record(self._folder.read(name), where)
+            check_place(record, where)
+        except (FileNotFoundError, RecordError):
+            return None
+        return record
+
+
+def _pair(model: str, task: str) -> str:
+    return f"{safe_name(model)}/{safe_name(task)}"
+
+
+def _visuals(record: Record) -> str:
+    return f"{_pair(record.model.saved_as, record.task.name)}/{record.id}{VISUALS}"
