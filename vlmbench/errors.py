@@ -71,8 +71,8 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "visuals",
     "onnxruntime": "onnx",
     "plotly": "site",
-    "s3fs": "s3",
     "ray": "ray",
+    "s3fs": "s3",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""
 

@@ -1,4 +1,4 @@
-"""The main program of a worker's process on a Ray cluster. :mod:`vlmbench.run.pool.ray_crew.child` starts it."""
+"""The main program of a worker's process on a node of a Ray cluster. Its actor starts it."""
 
 from __future__ import annotations
 

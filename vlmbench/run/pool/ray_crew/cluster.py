@@ -87,18 +87,18 @@ def connected(address: str) -> Iterator[bool]:
     address = address or os.environ.get("RAY_ADDRESS", "")
     own = not address or address == "local"
     folder = _folder() if own else None
-    try:
-        if own:
-            _start(ray, folder)
-        else:
-            _connect(ray, address)
-        with _quietly(ray):
+    with _quietly(ray):
+        try:
+            if own:
+                _start(ray, folder)
+            else:
+                _connect(ray, address)
             yield own
-    finally:
-        with suppress(Exception):  # its head may be gone
-            ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            with suppress(Exception):  # its head may be gone
+                ray.shutdown()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connect(ray: ModuleType, address: str) -> None:
