@@ -71,13 +71,8 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "visuals",
     "onnxruntime": "onnx",
     "plotly": "site",
-<<<<<<< HEAD
-    "s3fs": "s3",
-    "ray": "ray",
-=======
     "ray": "ray",
     "s3fs": "s3",
->>>>>>> h/i19
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""
 
