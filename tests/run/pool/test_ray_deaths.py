@@ -37,7 +37,8 @@ def actor_died(text: str, *, init_failed: bool = False, preempted: bool = False)
         (
             actor_died(
                 "The actor died because its node has died. Node Id: 46f0\n"
-                "\tthe actor's node was terminated unexpectedly: health check failed due to missing too many heartbeats\n"
+                "\tthe actor's node was terminated unexpectedly: health check failed due to "
+                "missing too many heartbeats\n"
             ),
             "its node is gone: terminated unexpectedly: health check failed due to missing too many heartbeats",
             False,
