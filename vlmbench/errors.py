@@ -71,6 +71,7 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "visuals",
     "onnxruntime": "onnx",
     "plotly": "site",
+    "ray": "ray",
     "s3fs": "s3",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench import files
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import SourceContext
+from vlmbench.data.base import Source, SourceContext
 from vlmbench.errors import DataError, MissingDataError, UsageError
 from vlmbench.files import is_folder
 from vlmbench.paths import user_path
@@ -53,6 +53,13 @@ def user_data_root(text: str | Path | None) -> Location | None:
             f"the data root '{found}' is not in object storage", hint=f"Data is read from {schemes}, or from a folder."
         )
     return found
+
+
+def is_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> bool:
+    """Whether an entry may mean data at a URL."""
+    if source.remote is not None and source.remote.is_remote(spec):
+        return False
+    return isinstance(context.data_root, Url) or any(map(is_object_storage, (spec.location, *spec.other_locations)))
 
 
 def roots(context: SourceContext) -> list[Path]:

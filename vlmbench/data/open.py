@@ -10,8 +10,7 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
 from vlmbench.data.base import ImageDataset, Source, SourceContext, as_source
 from vlmbench.data.labels import check_dataset
-from vlmbench.data.location import nearest_hint, shown_roots
-from vlmbench.data.urls.opened import is_at_url, open_at_url
+from vlmbench.data.location import is_at_url, nearest_hint, shown_roots
 from vlmbench.errors import MissingDataError, UsageError, VlmbenchError
 from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
@@ -57,8 +56,12 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         UnknownNameError: its kind of source is not registered.
     """
     source = checked_source(spec)
-    at_url = is_at_url(source, spec, context)
-    dataset = open_at_url(source, spec, context) if at_url else source.open(spec, context)
+    if is_at_url(source, spec, context):
+        from vlmbench.data.urls.opened import open_at_url
+
+        dataset = open_at_url(source, spec, context)
+    else:
+        dataset = source.open(spec, context)
     check_dataset(
         dataset,
         context.class_names,

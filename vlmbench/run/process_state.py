@@ -209,7 +209,7 @@ class ProcessState:
         self._cache.notes_texts = True
 
     def new_texts(self) -> FeatureRows | None:
-        """The features of the texts that the current model encoded since the last call; None if there are none."""
+        """The features of the texts that the current model encoded since the last call; None if it encoded no text."""
         return self._cache.new_texts()
 
     def _other_engine(self, name: str) -> FeatureEngine:

@@ -6,10 +6,11 @@ The store of results, leases and mirrors use it. fsspec is imported with the fir
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from mimetypes import guess_type
 from pathlib import Path
@@ -250,7 +251,28 @@ def upload(folder: Path, url: Url, *, last: str) -> None:
 _LOG = logging.getLogger(__name__)
 
 
+_SHARED: dict[Hashable, Any] = {}
+"""File systems by all that decides which server they ask and as whom. Making one of S3 takes a tenth of a second."""
+_DECISIVE = ("AWS_", "AZURE_", "GOOGLE_", "GCS", "HF_", "FSSPEC_", "HOME")
+"""Beginnings of the variables from which libraries take servers and credentials."""
+
+
 def _opened(url: Url) -> tuple[Any, str]:
+    """The file system that all folders of one storage share in this process, and the path of a URL in it."""
+    settings = frozenset((name, value) for name, value in os.environ.items() if name.startswith(_DECISIVE))
+    account = (
+        "" if url.scheme in ("s3", "s3a", "gs", "gcs", "hf", "memory") else url.text.partition("://")[2].split("/")[0]
+    )
+    key = os.getpid(), url.scheme, account, settings
+    files = _SHARED.get(key)
+    if files is None:
+        files, path = _new(url)
+        _SHARED[key] = files
+        return files, path
+    return files, str(files._strip_protocol(url.text)).rstrip("/")
+
+
+def _new(url: Url) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlmbench.cli.watching.costs import MOST_PAIRS, costs_table
-from vlmbench.run.pool.hours import Cost, WorkerSeconds
+from vlmbench.cli.watching.hours import Cost, WorkerSeconds
 
 
 def test_hours_by_pair_with_what_was_lost() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,34 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from run.deadly_adapter import DEADLY_ADAPTER
+from run.same_records import Notes, same
 
 from vlmbench.errors import UsageError
-from vlmbench.records import Record
 from vlmbench.run.execute import execute
 from vlmbench.run.executors import find_executor
-from vlmbench.run.listener import NotesAsWarnings, PairResult
+from vlmbench.run.listener import PairResult
 from vlmbench.run.plan import RunRequest, make_plan
-from vlmbench.run.pool.processes import ended, visible_gpus
-
-HOW_IT_RAN = frozenset({"started", "seconds", "images_per_second", "peak_memory_bytes", "workers"})
-"""The fields of a record's run that may differ between one process and several."""
-
-
-class Notes(NotesAsWarnings):
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
-def same(record: Record) -> dict[str, object]:
-    """A record without what differs between two runs: times, memory and threads."""
-    plain = json.loads(record.model_dump_json(by_alias=True))
-    for name in HOW_IT_RAN:
-        plain["run"].pop(name)
-    return dict(plain)
+from vlmbench.run.pool.endings import ended
+from vlmbench.run.pool.processes import visible_gpus
 
 
 @pytest.fixture(scope="module")

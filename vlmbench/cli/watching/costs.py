@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vlmbench.cli.watching.hours import Cost, WorkerSeconds
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.run.pool.hours import Cost, WorkerSeconds
 from vlmbench.wording import counted
 
 MOST_PAIRS = 24

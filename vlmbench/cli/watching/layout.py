@@ -44,15 +44,15 @@ class _Column:
 
 
 _COLUMNS: Sequence[_Column] = (
-    _Column("node", shortest=14),
+    _Column("node", shortest=12),
     _Column("worker"),
     _Column("model", shortest=9),
     _Column("task", shortest=8),
     _Column("images/s", right=True),
-    _Column("progress", usual=11),
+    _Column("progress", usual=12),
     _Column("left", right=True, usual=8),
 )
-_BY_NODE = [replace(column, name="workers") if column.name == "worker" else column for column in _COLUMNS]
+_BY_NODE = [replace(column, name="busy") if column.name == "worker" else column for column in _COLUMNS]
 
 
 def table_lines(rows: Sequence[Row], totals: Totals, width: int, height: int) -> list[Text]:
@@ -175,9 +175,9 @@ def _with_share(task: str, share: Share | None) -> str:
 
 
 def _node_cells(name: str, rows: Sequence[Row]) -> list[str]:
-    """One row for the workers of a node. Its column "worker" has the number of those that have a piece."""
+    """One row for the workers of a node. Its column "busy" has the number of those that have a piece."""
     busy = [row for row in rows if row.model]
-    count = f"{len(busy)} of {len(rows)} busy"
+    count = f"{len(busy)} of {len(rows)}"
     if len(rows) == 1:
         return [name, count, *_piece_cells(rows[0])]
     speed = sum(row.speed or 0.0 for row in rows)

@@ -15,6 +15,7 @@ from rich.live import Live
 
 from vlmbench.cards import ModelCard
 from vlmbench.cli.console import stderr
+from vlmbench.cli.watching.hours import SpanRecorder, WorkerSeconds, worker_seconds
 from vlmbench.cli.watching.layout import table_lines, totals_line
 from vlmbench.cli.watching.lines import RunLines
 from vlmbench.cli.watching.now_and_then import NowAndThen
@@ -23,7 +24,6 @@ from vlmbench.remarks.base import Remark
 from vlmbench.run.listener import PairResult
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.events import Died, Told, WorkerFacts
-from vlmbench.run.pool.hours import SpanRecorder, WorkerSeconds, worker_seconds
 from vlmbench.run.pool.pieces import Piece
 from vlmbench.run.pool.watching import Ending, Share, death_text, left_out_text, retry_text
 

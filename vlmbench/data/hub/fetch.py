@@ -16,9 +16,9 @@ from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.parallel import in_parallel
 from vlmbench.data.hub.repo import cache_folder
 from vlmbench.data.labels import listing as named
+from vlmbench.data.location import is_at_url
 from vlmbench.data.open import checked_source, nowhere, open_dataset, open_source
 from vlmbench.data.remote import Advance, Download, FileKey, Remote, RemoteData, RemoteFile, Verified, discard
-from vlmbench.data.urls.opened import is_at_url
 from vlmbench.data.urls.remote import UrlRemote
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import gathered_remarks

@@ -21,13 +21,6 @@ from vlmbench.storage.base import Url
 from vlmbench.storage.locations import is_object_storage
 
 
-def is_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> bool:
-    """Whether an entry may mean data at a URL."""
-    if source.remote is not None and source.remote.is_remote(spec):
-        return False
-    return isinstance(context.data_root, Url) or any(map(is_object_storage, (spec.location, *spec.other_locations)))
-
-
 def open_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> ImageDataset:
     """Open the first location of an entry that has the dataset: at its URL, else on this machine.
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import Source, SourceContext
-from vlmbench.data.location import missing
+from vlmbench.data.location import is_at_url, missing
 from vlmbench.data.remote import Advance, FileKey, RemoteFile, Verified, verify_files
 from vlmbench.data.urls.copies import FolderCopy, copies_folder, copy_files
-from vlmbench.data.urls.opened import is_at_url
 from vlmbench.data.urls.wanted import folders_below_root, folders_of, url_locations
 from vlmbench.errors import MissingDataError, VlmbenchError
 from vlmbench.storage.base import Entry

@@ -11,6 +11,8 @@ SPLIT_AT = 20_000
 """The number of images from which a pair is split over workers. Below it, loading the model again costs more than is
 gained: a model loads in seconds, and a GPU encodes thousands of images in one."""
 MOST_WORKERS = 4096
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""The variables from which libraries read their number of threads when they are imported."""
 
 
 @dataclass(frozen=True)

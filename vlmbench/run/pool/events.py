@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vlmbench.features.images.parts import PartCounts
-from vlmbench.records import Environment
-from vlmbench.run.pair import PairAnswer
+if TYPE_CHECKING:
+    from vlmbench.features.images.parts import PartCounts
+    from vlmbench.records import Environment
+    from vlmbench.run.pair import PairAnswer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from vlmbench.wording import counted
 
 MOST_DEATHS = 2
-"""After so many pairs at which a worker died, or so many workers that did not start, a node gets no more work."""
+"""A node gets no more work after workers died there at this number of pairs, or this number did not start there."""
 
 
 @dataclass

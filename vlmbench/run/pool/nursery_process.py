@@ -68,7 +68,7 @@ def _be_worker(environment: dict[str, str], connection: int, log: int, parent: i
         for standard in (1, 2):
             os.dup2(log, standard)
         os.close(log)
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        threading.Thread(target=end_with, args=(parent,), daemon=True).start()
         from vlmbench.run.pool.worker_process import work
 
         code = work(connection)
@@ -76,7 +76,7 @@ def _be_worker(environment: dict[str, str], connection: int, log: int, parent: i
         os._exit(code)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process when its parent has ended, even in the middle of a piece."""
     while os.getppid() == parent:
         time.sleep(_LOOKS_EVERY_S)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from vlmbench.features.images.parts import PartCounts
-from vlmbench.run.job import Job
+if TYPE_CHECKING:
+    from vlmbench.features.images.parts import PartCounts
+    from vlmbench.run.job import Job
 
 
 @dataclass(frozen=True)

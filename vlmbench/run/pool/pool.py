@@ -13,17 +13,18 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Literal
 
-from vlmbench.errors import WorkerError
+from vlmbench.errors import UsageError, WorkerError
 from vlmbench.run.identity import environment
 from vlmbench.run.job import Job
 from vlmbench.run.jobs import ChosenJobs
 from vlmbench.run.pair import PairAnswer, failed
 from vlmbench.run.pool.arguments import PoolOptions
-from vlmbench.run.pool.crew import Crew, Slot, Worker
+from vlmbench.run.pool.crew import Crew, Slot
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready, Told, WorkerFacts
 from vlmbench.run.pool.facts import code_sha256, difference
 from vlmbench.run.pool.listed_jobs import ListedJobs
 from vlmbench.run.pool.log_text import TryLog, pair_log
+from vlmbench.run.pool.members import Member, spread
 from vlmbench.run.pool.nodes import Nodes
 from vlmbench.run.pool.pieces import Carried, Piece
 from vlmbench.run.pool.schedule import Outline, Waiting, outlined
@@ -40,24 +41,6 @@ _ASKS_AGAIN_S = 2.0
 _MEMORY_ERRORS = frozenset({"OutOfMemoryError", "MemoryError"})
 
 
-@dataclass(eq=False)
-class _Member:
-    """A worker of the pool, with what it does."""
-
-    worker: Worker
-    facts: WorkerFacts | None = None
-    piece: Piece | None = None
-    model: str | None = None
-
-    @property
-    def node(self) -> str:
-        return self.worker.slot.node
-
-    @property
-    def idle(self) -> bool:
-        return self.facts is not None and self.piece is None
-
-
 class Pool:
     """An :class:`~vlmbench.run.executors.base.Executor` with several workers.
 
@@ -65,8 +48,6 @@ class Pool:
         crew: starts the workers.
         options: how many there are, and when a pair is split.
     """
-
-    has_workers: Literal[True] = True
 
     has_workers: Literal[True] = True
 
@@ -79,6 +60,7 @@ class Pool:
 
         Raises:
             WorkerError: no worker can be started, or every node is left out.
+            UsageError: answers are to be saved, and workers of other machines would have them.
         """
         chosen = jobs if isinstance(jobs, ChosenJobs) else ListedJobs(jobs)
         waiting = Waiting()
@@ -86,7 +68,13 @@ class Pool:
             waiting.add(outlined(job, state))
         if not waiting:
             return
+        saves = any(job.save_answers is not None for job in chosen.waiting())
         with self._crew.open(state.settings):
+            if saves and not self._crew.shares_cache:
+                raise UsageError(
+                    "the workers of a cluster cannot save answers, because each would write to its own machine",
+                    hint="Use --executor local:N, or leave out --save-answers.",
+                )
             yield from _Run(self._crew, self._options, chosen, waiting, state).answers()
 
 
@@ -99,7 +87,7 @@ class _Run:
     jobs: ChosenJobs
     waiting: Waiting
     state: ProcessState
-    members: dict[int, _Member] = field(default_factory=dict)
+    members: dict[int, Member] = field(default_factory=dict)
     queue: list[Piece] = field(default_factory=list)
     splits: dict[int, Split] = field(default_factory=dict)
     nodes: Nodes = field(default_factory=Nodes)
@@ -146,7 +134,7 @@ class _Run:
         wanted = (
             most if work < most and self.waiting.largest_that_splits() >= self.options.split_at else min(most, work)
         )
-        for slot in _spread([slot for slot in places if slot not in taken], Counter(slot.node for slot in taken)):
+        for slot in spread([slot for slot in places if slot not in taken], Counter(slot.node for slot in taken)):
             if len(self.members) >= wanted:
                 return
             try:
@@ -154,7 +142,7 @@ class _Run:
             except WorkerError as error:
                 self._failed_start(slot, error.message)
                 return
-            self.members[worker.number] = _Member(worker)
+            self.members[worker.number] = Member(worker)
             self.watcher.worker_starting(worker.number, slot)
 
     def _check_workers(self) -> None:
@@ -185,7 +173,7 @@ class _Run:
             if member.node == slot.node and member.piece is None:
                 self._stop(member)
 
-    def _stop(self, member: _Member) -> None:
+    def _stop(self, member: Member) -> None:
         del self.members[member.worker.number]
         member.worker.stop()
         self.watcher.worker_stopped(member.worker.number)
@@ -205,7 +193,7 @@ class _Run:
             self.watcher.piece_given(member.worker.number, piece, self.shares.get(piece.number))
             member.worker.send(piece)
 
-    def _queued(self, member: _Member) -> Piece | None:
+    def _queued(self, member: Member) -> Piece | None:
         """A part, a pair whose parts are done, or a lost piece; if possible not on a node where it was lost."""
         others = {slot.node for slot in self.crew.slots() if self.nodes.usable(slot.node)}
         fit = [
@@ -219,7 +207,7 @@ class _Run:
         self.queue.remove(piece)
         return piece
 
-    def _new(self, member: _Member) -> Piece | None:
+    def _new(self, member: Member) -> Piece | None:
         now = monotonic()
         loaded = Counter(other.model for other in self.members.values() if other.model and other is not member)
         busy = {self.outlines[job].images for job in self._at_work()} | set(self.encoding.values())
@@ -271,7 +259,7 @@ class _Run:
         self.queue += made[1:]
         return made[:1]
 
-    def _with_prompts(self, piece: Piece, member: _Member) -> Piece:
+    def _with_prompts(self, piece: Piece, member: Member) -> Piece:
         """The piece with features of its prompts, if a worker of another node has computed them."""
         outline = self.outlines[piece.job.number]
         rows = self.rows_of.get(outline.prompts)
@@ -281,7 +269,7 @@ class _Run:
 
     # What workers tell.
 
-    def _heard(self, member: _Member, event: Event) -> Iterator[PairAnswer]:
+    def _heard(self, member: Member, event: Event) -> Iterator[PairAnswer]:
         if isinstance(event, Ready):
             self._ready(member, event.facts)
         elif isinstance(event, Told):
@@ -298,7 +286,7 @@ class _Run:
             else:
                 yield from self._answered(member, piece, event)
 
-    def _ready(self, member: _Member, facts: WorkerFacts) -> None:
+    def _ready(self, member: Member, facts: WorkerFacts) -> None:
         reason = difference(environment(), code_sha256(), facts)
         if reason is None:
             member.facts = facts
@@ -307,7 +295,7 @@ class _Run:
         self.nodes.refuse(member.node, f"it does not run what this process runs: {reason}")
         self._leave_out(member.worker.slot)
 
-    def _told(self, member: _Member, told: Told) -> None:
+    def _told(self, member: Member, told: Told) -> None:
         if told.method in ("note", "remark"):  # every worker that loads a model or opens a task makes the same ones
             key = told.method, *map(str, told.arguments)
             if key in self.said:
@@ -316,7 +304,7 @@ class _Run:
         if told.method not in ("pair_started", "pair_finished"):
             self.watcher.worker_told(member.worker.number, told)
 
-    def _prompts(self, member: _Member, event: Prompts) -> None:
+    def _prompts(self, member: Member, event: Prompts) -> None:
         if member.piece is None or member.piece.part is not None:
             return
         self.encoding.pop(member.piece.job.number, None)
@@ -338,7 +326,7 @@ class _Run:
         self.encoding[split.job.number] = self.outlines[split.job.number].prompts
         self.queue.insert(0, replace(self._piece(split.job), done=split.counts, carried=split.carried))
 
-    def _answered(self, member: _Member, piece: Piece, event: Answered) -> Iterator[PairAnswer]:
+    def _answered(self, member: Member, piece: Piece, event: Answered) -> Iterator[PairAnswer]:
         answer, number = event.answer, piece.job.number
         failure = answer.failure
         if failure is not None and failure.error in _MEMORY_ERRORS and piece.attempt + 1 < TRIES:
@@ -355,7 +343,7 @@ class _Run:
         if not self.nodes.usable(member.node):
             self._stop(member)
 
-    def _died(self, member: _Member, died: Died) -> Iterator[PairAnswer]:
+    def _died(self, member: Member, died: Died) -> Iterator[PairAnswer]:
         del self.members[member.worker.number]
         self.watcher.worker_died(member.worker.number, died)
         piece = member.piece
@@ -394,16 +382,6 @@ class _Run:
         )
         return replace(failed(piece.job, error, self.began[number]), log=pair_log(self.tries.pop(number, ())))
 
-    def _keep_log(self, member: _Member, piece: Piece, ended: str, text: str) -> None:
+    def _keep_log(self, member: Member, piece: Piece, ended: str, text: str) -> None:
         where = f"worker {member.worker.number} on {member.worker.slot.shown}"
         self.tries.setdefault(piece.job.number, []).append(TryLog(where, ended, text))
-
-
-def _spread(slots: Iterable[Slot], taken: Counter[str]) -> Iterator[Slot]:
-    """Places in an order that fills all nodes evenly, with the number of workers that each has."""
-    left = list(slots)
-    while left:
-        slot = min(left, key=lambda slot: (taken[slot.node], slot.number))
-        left.remove(slot)
-        taken[slot.node] += 1
-        yield slot

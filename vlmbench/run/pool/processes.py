@@ -24,15 +24,15 @@ import torch
 from vlmbench.errors import UsageError, WorkerError
 from vlmbench.features.workers import usable_cores
 from vlmbench.run.job import RunSettings
-from vlmbench.run.pool.arguments import PoolOptions
+from vlmbench.run.pool.arguments import THREAD_VARIABLES, PoolOptions
 from vlmbench.run.pool.crew import Slot
+from vlmbench.run.pool.endings import ended
 from vlmbench.run.pool.events import Answered, Died, Event
 from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
 from vlmbench.run.pool.nursery import Nursery
 from vlmbench.run.pool.out_of_memory import oom_kills
 from vlmbench.run.pool.pieces import Piece
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ENDS_WITHIN_S = 10.0
 
 
@@ -204,21 +204,6 @@ def visible_gpus(device: str) -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count()
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
-
-
-def ended(code: int) -> str:
-    """How a process ended, in plain words.
-
-    >>> ended(-9), ended(3)
-    ('it was killed by signal 9 (SIGKILL)', 'it ended with exit code 3')
-    """
-    if code >= 0:
-        return f"it ended with exit code {code}"
-    try:
-        name = f" ({signal.Signals(-code).name})"
-    except ValueError:
-        name = ""
-    return f"it was killed by signal {-code}{name}"
 
 
 def _size(path: Path) -> int:

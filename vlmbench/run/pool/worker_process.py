@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from vlmbench.errors import VlmbenchError
@@ -30,22 +31,34 @@ def work(descriptor: int) -> int:
     try:
         settings, token = connection.recv()
         assert isinstance(settings, RunSettings) and isinstance(token, str)
-        return _work(connection, settings, token)
+        return do_pieces(settings, token, connection.send, connection.recv, carries=False)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the driver is gone
         return 1
 
 
-def _work(connection: Connection, settings: RunSettings, token: str) -> int:
-    def tell(event: Event) -> None:
-        connection.send(event)
+def do_pieces(
+    settings: RunSettings,
+    run: str,
+    tell: Callable[[Event], None],
+    receive: Callable[[], Piece | None],
+    *,
+    carries: bool,
+) -> int:
+    """Do pieces until there are no more.
 
+    Args:
+        run: a token of the run; this and ``carries`` as :class:`~vlmbench.run.pool.worker.WorkerBody` takes them.
+        receive: the next piece; None: there are no more.
+
+    Returns:
+        The exit code of this process.
+    """
     try:
-        body = WorkerBody(settings, tell, carries=False, run=token)
+        body = WorkerBody(settings, tell, carries=carries, run=run)
     except VlmbenchError as error:
         tell(Died(str(error), starting=True))
         return 1
-    while (piece := connection.recv()) is not None:
-        assert isinstance(piece, Piece)
+    while (piece := receive()) is not None:
         try:
             body.do(piece)
         except (BrokenPipeError, ConnectionResetError):

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from vlmbench.cli.watching.hours import Cost, Span, SpanRecorder, worker_seconds
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.events import Told
-from vlmbench.run.pool.hours import Cost, Span, SpanRecorder, worker_seconds
 
 
 def piece(model: str, task: str) -> Any:
