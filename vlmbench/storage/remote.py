@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, TypeVar
@@ -302,4 +303,5 @@ def version_of(found: dict[str, Any]) -> str:
         if found.get(name):
             return str(found[name]).strip('"')
     time = next((found[name] for name in ("LastModified", "last_modified", "mtime", "created") if name in found), "")
-    return f"{time}-{found.get('size')}"
+    written = time.timestamp() if isinstance(time, datetime) else time  # fsspec's memory gives both forms
+    return f"{written}-{found.get('size')}"
