@@ -23,6 +23,7 @@ from vlmbench.errors import RecordError
 from vlmbench.paths import lies_beside, safe_name
 from vlmbench.record_parts.transfer import TransferQuestion
 from vlmbench.records import Failure, Summary
+from vlmbench.storage.shown import with_urls
 
 _LONGEST_REASON = 300
 
@@ -52,8 +53,8 @@ def check_place(entry: Summary | Failure, path: Path | str, *, folders: int = 2)
     for what, said, there, expected in (*around[:folders], *own):
         if there != expected:
             raise RecordError(
-                f"{path}: it is a copy or was renamed: its {what} is {cut(said)!r}, whose place is {cut(expected)!r}, "
-                f"not {cut(there)!r}"
+                f"{with_urls(str(path))}: it is a copy or was renamed: its {what} is {cut(said)!r}, whose place is "
+                f"{cut(expected)!r}, not {cut(there)!r}"
             )
 
 

@@ -25,6 +25,7 @@ from vlmbench.paths import safe_name
 from vlmbench.record_checks import check_content, check_place, cut
 from vlmbench.records import Failure, Record, Summary
 from vlmbench.storage.disk import cannot_write, sweep, write_atomically
+from vlmbench.storage.shown import with_urls
 
 FAILED = ".failed.json"
 VISUALS = ".visuals"
@@ -261,8 +262,8 @@ def _parse(schema: type[EntryT], path: Path) -> EntryT:
     try:
         data = read_bytes(path, most=MOST_RECORD_BYTES)
     except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return _parsed(schema, data, str(path))
+        raise RecordError(f"{with_urls(str(path))}: cannot be read: {error.strerror or error}") from error
+    return _parsed(schema, data, with_urls(str(path)))
 
 
 def _parsed(schema: type[EntryT], data: bytes, where: str) -> EntryT:

@@ -25,6 +25,7 @@ from vlmbench.kinds import known_kind
 from vlmbench.paths import lies_beside
 from vlmbench.records import Record, Summary
 from vlmbench.storage.mirror import bring
+from vlmbench.storage.shown import with_urls
 from vlmbench.wording import counted
 
 Places: TypeAlias = NDArray[np.intp]
@@ -102,23 +103,24 @@ def read_table(path: Path, record: Summary, columns: Iterable[str] | None = None
     Raises:
         RecordError: the file is missing, broken, or belongs to another record.
     """
-    again = "Run the pair again with --force."
+    again, where = "Run the pair again with --force.", with_urls(str(path))
     bring([path])
     try:
         content = read_bytes(path)
     except OSError as error:
-        raise RecordError(f"{path}: the predictions cannot be read: {error.strerror or error}", hint=again) from error
+        raise RecordError(f"{where}: the predictions cannot be read: {error.strerror or error}", hint=again) from error
     stated = record.predictions
     if stated is None or sha256(content).hexdigest() != stated.sha256:
-        raise RecordError(f"{path}: these predictions do not belong to the record beside them", hint=again)
+        raise RecordError(f"{where}: these predictions do not belong to the record beside them", hint=again)
     try:
         file = pq.ParquetFile(BytesIO(content))  # pq.read_table would import pandas, which takes half a second
         wanted = None if columns is None else set(columns) & set(file.schema_arrow.names)
         table = file.read(columns=None if wanted is None else sorted(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise RecordError(f"{path}: cannot be read as a Parquet file: {str(error).rstrip('. ')}", hint=again) from error
+        reason = str(error).rstrip(". ")
+        raise RecordError(f"{where}: cannot be read as a Parquet file: {reason}", hint=again) from error
     if table.num_rows != stated.rows:
-        raise RecordError(f"{path}: {table.num_rows:,} rows, but its record states {stated.rows:,}", hint=again)
+        raise RecordError(f"{where}: {table.num_rows:,} rows, but its record states {stated.rows:,}", hint=again)
     return table
 
 

@@ -13,6 +13,7 @@ from vlmbench.errors import UsageError
 from vlmbench.paths import BASELINES, user_path
 from vlmbench.reports.cells import Cell, Label
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.storage.shown import with_urls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -209,7 +210,7 @@ def _print_paragraph(console: Console, name: str, said: str, style: str = "") ->
     """Print lines that fit the window, without the blanks at their ends that Rich's padding adds."""
     from rich.text import Text
 
-    text = Text.assemble((f"{name}: " if name else "", "bold"), (said, style))
+    text = Text.assemble((f"{name}: " if name else "", "bold"), (with_urls(said), style))
     for line in text.wrap(console, max(console.width - len(_INDENT), 1)):
         line.rstrip()
         console.print(Text(_INDENT) + line)

@@ -154,6 +154,7 @@ def run(
     Pairs that are already on disk are not run again, so the same command continues an interrupted run.
     """
 
+    place = results_location(results)  # a wrong one is said before the imports, which take seconds
     load_plugins(plugin or [])
     with heavy_imports():
         from vlmbench.data.location import user_data_root
@@ -165,7 +166,7 @@ def run(
         models=tuple(model),
         tasks=tuple(task),
         suites=tuple(suite),
-        results=results_location(results),
+        results=place,
         data_root=user_data_root(data_root),
         device=device,
         precision=precision,

@@ -19,11 +19,13 @@ from vlmbench.paths import RESULTS
 from vlmbench.records import Record
 from vlmbench.registry import did_you_mean
 from vlmbench.storage.mirror import readable
+from vlmbench.storage.shown import naming_urls
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@naming_urls()
 def predictions_frame(
     record: Record | str | Path, each: str | None = None, *, results: str | Path = RESULTS
 ) -> pd.DataFrame:

@@ -40,8 +40,9 @@ def results_frame(
     :class:`~vlmbench.errors.VlmbenchWarning` names them.
 
     Args:
-        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, a record (as
-            :func:`vlmbench.evaluate` returns it), or several of these. An empty list means no records.
+        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, the URL of
+            one of these, a record (as :func:`vlmbench.evaluate` returns it), or several of these. An empty list means
+            no records.
         published: add the numbers that papers and model zoos report, a row for each. Their ``origin`` is
             ``"published"``.
         every: keep older answers to the same question, too.

@@ -15,7 +15,7 @@ from vlmbench.records import Failure, Summary
 from vlmbench.reports.entries import Entries, gather
 from vlmbench.storage.locations import results_location
 from vlmbench.storage.mirror import readable
-from vlmbench.storage.shown import with_urls
+from vlmbench.storage.shown import naming_urls, with_urls
 from vlmbench.store import ResultStore
 from vlmbench.wording import counted, either
 
@@ -37,12 +37,13 @@ class SourceRead:
     entries: Entries
 
 
+@naming_urls()
 def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> list[SourceRead]:
     """Read every place once. Warnings name the files that are left out, and the places without a record.
 
     Args:
-        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, a record, or
-            several of these.
+        places: a results folder, one model's folder in it, a record's file, a baseline's folder or name, the URL of
+            one of these, a record, or several of these.
         every: keep older answers to the same question, too.
 
     Raises:

@@ -17,8 +17,10 @@ from vlmbench.gate.policy import Gate
 from vlmbench.gate.sides import read_side
 from vlmbench.paths import BASELINES, user_path
 from vlmbench.storage.mirror import readable
+from vlmbench.storage.shown import naming_urls
 
 
+@naming_urls()
 def compare(
     baseline: str | Path,
     candidate: str | Path,

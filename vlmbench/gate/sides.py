@@ -21,6 +21,7 @@ from vlmbench.paths import BASELINES, safe_name
 from vlmbench.record_checks import check_place
 from vlmbench.records import Failure, Record
 from vlmbench.registry import did_you_mean
+from vlmbench.storage.base import is_url
 from vlmbench.storage.mirror import readable
 from vlmbench.store import Unreadable, read_entry
 
@@ -78,7 +79,7 @@ def _side(name: str, baselines: Path) -> Side:
         return side_at(path, label=side_label(name))
     if name in baseline_names(baselines):
         return Side(side_label(name), load_baseline(baselines / name), of_baseline=True)
-    if found := _REVISION.fullmatch(name):
+    if not is_url(name) and (found := _REVISION.fullmatch(name)):
         entries = baseline_at_revision(found["revision"], found["name"], baselines)
         return Side(side_label(name), entries, of_baseline=True)
     raise _nothing(name, baselines)

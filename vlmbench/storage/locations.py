@@ -102,7 +102,7 @@ def _refuse_credentials(name: str, rest: str, scheme: Scheme) -> None:
     login = authority.rpartition("@")[0]
     buckets = name in WHOLE and not scheme.login
     pair = ":" in (login if "@" in authority else authority if buckets else _PORT.sub("", authority))
-    plain = bool(login) and not scheme.login
+    plain = bool(login) and (not scheme.login or name in NO_FOLDERS)
     query = re.split(r"[?#]", rest, maxsplit=1)
     names = [key for key, _ in parse_qsl(re.sub("[?#]", "&", query[1]), keep_blank_values=True)] if query[1:] else []
     if pair or plain or any(map(_SECRET.search, names)):

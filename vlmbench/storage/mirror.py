@@ -54,7 +54,9 @@ def at_hand(location: Location) -> Path:
     if isinstance(location, Path):
         return location
     if location.name.endswith(_FILES) and "/" in location.text.partition("://")[2]:
-        return _synced(Url(location.text.rpartition("/")[0])) / location.name
+        path = _synced(Url(location.text.rpartition("/")[0])) / location.name
+        bring([path])
+        return path
     return _synced(location)
 
 

@@ -75,7 +75,7 @@ class RemoteFolder:
             FileNotFoundError: there is no such file.
             StoreError: it cannot be read.
         """
-        return bytes(self.ask("read", name, lambda files, path: files.cat_file(path)))
+        return self.ask("read", name, self._content)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one request. More than 100 MB go in parts, which S3 shows only when all are there.
@@ -90,8 +90,8 @@ class RemoteFolder:
         """Write a file only if it does not exist yet, and say whether this call made it.
 
         Args:
-            data: its content, which should name the writer: after a dropped connection, the file is this call's if it
-                has this content.
+            data: its content. Two callers must not give the same: an existing file with this content is this call's,
+                because a request whose answer was lost is repeated, here or in the libraries below.
 
         Raises:
             StoreError: it cannot be written, or this storage has no conditional create.
@@ -172,10 +172,7 @@ class RemoteFolder:
                 raise _no_create(self._url)
 
     def _created(self, name: str, data: bytes) -> bool:
-        lost = False
-
         def make(files: Any, path: str) -> bool:
-            nonlocal lost
             try:
                 if self._url.scheme == "memory":
                     with _MEMORY:
@@ -183,18 +180,24 @@ class RemoteFolder:
                 else:
                     files.pipe_file(path, data, mode="create")
             except FileExistsError:
-                return lost and bytes(files.cat_file(path)) == data
-            except Exception as error:
-                lost = lost or is_passing(error)  # the server may have made it, and its answer was lost
-                raise
+                return False
             return True
 
+        if self.ask("write to", name, make):
+            return True
         try:
-            return bool(self.ask("write to", name, make))
-        except FileNotFoundError as error:  # it existed, and was removed before it could be read
-            if lost:
-                return False
-            raise plain_error(self._url, "write to", error) from error
+            return self.read(name) == data
+        except FileNotFoundError:  # its owner has removed it meanwhile
+            return False
+
+    def _content(self, files: Any, path: str) -> bytes:
+        """The content of a file, of one version: s3fs would read a large file in parts, which may be of two versions,
+        and would ask for the size of each file first."""
+        return bytes(files.cat_file(path, max_concurrency=1) if self._is_s3 else files.cat_file(path))
+
+    @property
+    def _is_s3(self) -> bool:
+        return self._url.scheme in ("s3", "s3a")
 
     def ask(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
         """Ask the storage, and again after passing problems.
@@ -210,7 +213,7 @@ class RemoteFolder:
             except StoreError:
                 raise
             except Exception as error:
-                if is_missing(error):
+                if is_missing(error) and doing != "write to":
                     raise FileNotFoundError(f"{self._url}/{name}") from error
                 if delay is None or not is_passing(error):
                     raise plain_error(self._url, doing, error) from error

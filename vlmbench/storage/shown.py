@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vlmbench.errors import VlmbenchError
+
 COPIES: dict[str, str] = {}
 """The copies that this process has made: the folder of each, and its URL."""
 
@@ -11,3 +16,14 @@ def with_urls(text: str) -> str:
     for root in sorted(COPIES, key=len, reverse=True):
         text = text.replace(root, COPIES[root])
     return text
+
+
+@contextmanager
+def naming_urls() -> Iterator[None]:
+    """Let the errors of functions for Python callers name URLs, too. It serves as a decorator."""
+    try:
+        yield
+    except VlmbenchError as error:
+        error.message = with_urls(error.message)
+        error.hint = error.hint and with_urls(error.hint)
+        raise
