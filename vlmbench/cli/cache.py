@@ -14,7 +14,7 @@ from vlmbench.cli.console import print_aside, print_line, print_table
 from vlmbench.files import size_text
 from vlmbench.paths import cache_root
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.wording import counted, either
+from vlmbench.wording import counted, duration_text, either
 
 if TYPE_CHECKING:
     from vlmbench.features.cache.files import SpaceInfo
@@ -59,14 +59,6 @@ def clear_cache(
         print_aside(
             f"{files} left: a run is using {either(cleared.in_use, 'it', 'them')}, or permission is denied", "yellow"
         )
-
-
-def duration_text(seconds: float) -> str:
-    """A duration in a readable unit."""
-    for limit, unit, divisor in ((60.0, "s", 1.0), (3600.0, "min", 60.0)):
-        if seconds < limit:
-            return f"{seconds / divisor:.1f} {unit}"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _table(held: Sequence[SpaceInfo]) -> Table:
