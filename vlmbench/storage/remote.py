@@ -117,7 +117,7 @@ class RemoteFolder:
             StoreError: they cannot be listed.
         """
         try:
-            top = self.ask("list", below, lambda files, path: files.ls(path, detail=True))
+            top = self.ask("list", below, lambda files, path: files.ls(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return
         folders = [found["name"].rstrip("/") for found in top if found["type"] == "directory"]
@@ -130,7 +130,7 @@ class RemoteFolder:
             found = self._below(self._path(below))
         start = f"{self._path('')}/"
         entries = [
-            Entry(each["name"].removeprefix(start), int(each["size"] or 0), version_of(each))
+            Entry(each["name"].removeprefix(start), int(each["size"] or 0), _version(each))
             for each in found
             if each["name"].startswith(start) and not each["name"].endswith("/")
         ]
@@ -138,7 +138,7 @@ class RemoteFolder:
 
     def _below(self, path: str) -> list[dict[str, Any]]:
         try:
-            found = self.ask("list", "", lambda files, _: files.find(path, detail=True))
+            found = self.ask("list", "", lambda files, _: files.find(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return []
         return [each for each in found.values() if each["type"] == "file"]
@@ -194,6 +194,15 @@ class RemoteFolder:
         """The content of a file, of one version: s3fs would read a large file in parts, which may be of two versions,
         and would ask for the size of each file first."""
         return bytes(files.cat_file(path, max_concurrency=1) if self._is_s3 else files.cat_file(path))
+
+    def version(self, files: Any, path: str) -> str:
+        """The version of a file now."""
+        return _version(files.info(path, **self._asks_anew))
+
+    @property
+    def _asks_anew(self) -> dict[str, bool]:
+        """The argument without which the hub's file system answers from its memory."""
+        return {"refresh": True} if self._url.scheme == "hf" else {}
 
     @property
     def _is_s3(self) -> bool:
@@ -297,7 +306,7 @@ def _no_create(url: Url) -> StoreError:
     )
 
 
-def version_of(found: dict[str, Any]) -> str:
+def _version(found: dict[str, Any]) -> str:
     """A text that changes with the content of a file, by what its storage tells about it."""
     for name in ("ETag", "etag", "generation", "blob_id", "md5Hash", "content_md5"):
         if found.get(name):
