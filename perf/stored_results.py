@@ -1,6 +1,6 @@
 """Times results in object storage: listing many records, copying them, and ``report`` on the copy.
 
-    python perf/storage.py [--records 10000] [--latency 0.03]
+    python perf/stored_results.py [--records 10000] [--latency 0.03]
 
 moto's server stands in for S3, in a process of its own, behind a wait of ``--latency`` seconds a request, as between a
 machine and a region. moto itself answers some hundred requests a second, so the time of the first copy is mostly
