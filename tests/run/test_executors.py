@@ -86,9 +86,9 @@ def test_a_second_run_finds_the_records_of_any_executor(request_: RunRequest, ba
 
 
 def test_names_and_arguments() -> None:
-    assert isinstance(find_executor("local"), LocalExecutor) and list(EXECUTORS) == ["local"]
-    with pytest.raises(UsageError, match="takes no argument, but got '2'"):
-        find_executor("local:2")
+    assert isinstance(find_executor("local"), LocalExecutor) and list(EXECUTORS) == ["local", "ray"]
+    with pytest.raises(UsageError, match="workers must be a whole number above 0, not '0'"):
+        find_executor("local:0")
     with pytest.raises(UnknownNameError, match="unknown executor 'lokal'"):
         find_executor("lokal")
 

@@ -18,6 +18,7 @@ from vlmbench.wording import counted
 if TYPE_CHECKING:
     from vlmbench.merging.merge import Merged
 
+_CONTINUES = "Interrupted. What is there already is complete; the same command continues."
 _MOST_NOTES = 10
 """Notes of one kind that are printed; ``--json`` has all."""
 
@@ -38,8 +39,11 @@ def merge(
     for source in sources:
         if isinstance(source, Path) and not source.is_dir():
             raise UsageError(f"no results folder {str(source)!r}", hint="Name folders that `vlmbench run` has written.")
-    with stderr().status("merging"):
-        merged = join(sources, target)
+    try:
+        with stderr().status("merging"):
+            merged = join(sources, target)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_CONTINUES) from None
     if as_json:
         typer.echo(json.dumps(_as_json(merged, str(target)), indent=1))
     else:

@@ -149,6 +149,21 @@ def test_a_run_that_is_killed_leaves_its_pair_to_the_other_at_once(request_: Run
     assert not (tmp_path / "runs" / LEASES).exists()
 
 
+def test_ctrl_c_releases_the_leases(request_: RunRequest, tmp_path: Path) -> None:
+    class Interrupted(Counts):
+        def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
+            taken = list(jobs)
+            assert len(list((tmp_path / "runs" / LEASES).iterdir())) == len(taken) == 6
+            yield answer_job(taken[0], state)
+            raise KeyboardInterrupt
+
+    EXECUTORS.register("interrupted", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        execute(make_plan(request_), replace(request_, executor="interrupted"), Quiet())
+    assert len(list(ResultStore(tmp_path / "runs"))) == 1
+    assert not (tmp_path / "runs" / LEASES).exists()
+
+
 class Lost(NoLeases):
     """Leases that another run has taken over."""
 

@@ -52,7 +52,7 @@ class Holder:
 def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"  # copies of a machine share a boot
     except OSError:
         return socket.gethostname() if sys.platform == "darwin" else ""
 

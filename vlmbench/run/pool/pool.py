@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Literal
 
-from vlmbench.errors import WorkerError
+from vlmbench.errors import UsageError, WorkerError
 from vlmbench.run.identity import environment
 from vlmbench.run.job import Job
 from vlmbench.run.jobs import ChosenJobs
@@ -60,6 +60,7 @@ class Pool:
 
         Raises:
             WorkerError: no worker can be started, or every node is left out.
+            UsageError: answers are to be saved, and workers of other machines would have them.
         """
         chosen = jobs if isinstance(jobs, ChosenJobs) else ListedJobs(jobs)
         waiting = Waiting()
@@ -67,7 +68,13 @@ class Pool:
             waiting.add(outlined(job, state))
         if not waiting:
             return
+        saves = any(job.save_answers is not None for job in chosen.waiting())
         with self._crew.open(state.settings):
+            if saves and not self._crew.shares_cache:
+                raise UsageError(
+                    "the workers of a cluster cannot save answers, because each would write to its own machine",
+                    hint="Use --executor local:N, or leave out --save-answers.",
+                )
             yield from _Run(self._crew, self._options, chosen, waiting, state).answers()
 
 

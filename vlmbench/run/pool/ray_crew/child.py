@@ -69,12 +69,13 @@ class Child:
     _log_from: int = 0
 
     @classmethod
-    def started(cls, environment: Mapping[str, str], program: str = PROGRAM) -> Child:
+    def started(cls, environment: Mapping[str, str], program: str = PROGRAM, folder: str | None = None) -> Child:
         """Start a process. Its log has no name in the file system, so that nothing of it stays behind.
 
         Args:
             environment: changes of this process's environment.
             program: the module whose ``main`` it runs, as :func:`vlmbench.run.pool.ray_crew.child_process.main` does.
+            folder: its working directory, if this machine has that folder; otherwise it stays in that of the actor.
 
         Raises:
             WorkerError: the system starts no further process, or has no place for its log.
@@ -89,6 +90,7 @@ class Child:
                     stdout=log,
                     stderr=log,
                     env={**os.environ, **environment},
+                    cwd=folder if folder is not None and os.path.isdir(folder) else None,
                     pass_fds=(its.fileno(),),
                     start_new_session=True,  # Ctrl-C is for the driver
                 )

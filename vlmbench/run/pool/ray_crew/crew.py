@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -158,6 +159,7 @@ class RayCrew:
                     pickle.dumps(start),
                     dict.fromkeys(THREAD_VARIABLES, str(self._options.threads)),
                     self._program,
+                    os.getcwd(),
                 )
             )
             told = actor.told.options(num_returns="streaming").remote()

@@ -45,10 +45,11 @@ class Supervisor:
         start: the pickled first message to the process.
         environment: changes of the environment that Ray gave this actor.
         program: what the process runs.
+        folder: the working directory of the driver, in which users' relative paths are.
     """
 
-    def __init__(self, start: bytes, environment: Mapping[str, str], program: str) -> None:
-        self._child = Child.started(environment, program)
+    def __init__(self, start: bytes, environment: Mapping[str, str], program: str, folder: str) -> None:
+        self._child = Child.started(environment, program, folder)
         self._child.send(start)
 
     def do(self, piece: bytes, rows: Sequence[object]) -> None:
