@@ -111,7 +111,9 @@ class Workers:
         self._sizes: dict[tuple[str, str], list[int]] = {}
         for model, task, size in sizes:
             self._sizes.setdefault((model, task), []).append(size)
-        self._todo = {pair: sum(sizes) for pair, sizes in self._sizes.items()}
+        self._todo: dict[str, int] = {}
+        for (model, _), counts in self._sizes.items():
+            self._todo[model] = self._todo.get(model, 0) + sum(counts)
         self._workers: dict[int, _Worker] = {}
         self._parts_done: dict[tuple[str, str], float] = {}
         self._seconds_of: dict[tuple[str, str], float] = {}
@@ -175,7 +177,7 @@ class Workers:
         if not sizes:
             return
         size = sizes.pop()
-        self._todo[pair] -= size
+        self._todo[model] -= size
         if status == "done" and seconds is not None and size:
             before, samples = self._speeds.get(model, (0.0, 0))
             self._speeds[model] = before + seconds, samples + size
@@ -214,16 +216,13 @@ class Workers:
 
     def _left(self, now: float) -> TimeLeft:
         at_work = [own for own in self._workers.values() if own.piece is not None]
-        todo: dict[tuple[str, str], float] = dict(self._todo)
         done = dict(self._parts_done)
         for own in at_work:
             done[own.pair] = done.get(own.pair, 0.0) + own.part_done / (own.share.of if own.share else 1)
+        samples: dict[str, float] = dict(self._todo)
         for pair, part in done.items():
-            if pair in todo:
-                todo[pair] -= min(1.0, part) * (self._sizes[pair][-1] if self._sizes[pair] else 0)
-        samples: dict[str, float] = {}
-        for (model, _), count in todo.items():
-            samples[model] = samples.get(model, 0.0) + count
+            if sizes := self._sizes.get(pair):
+                samples[pair[0]] -= min(1.0, part) * sizes[-1]
         longest = max((own.left(now) or 0.0 for own in at_work), default=0.0)
         found = time_left(samples, self._seconds_a_sample(at_work, now), len(self._workers), longest)
         return found if found.seconds else TimeLeft(None)  # what is left has no images: nothing tells how long it takes

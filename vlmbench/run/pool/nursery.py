@@ -19,7 +19,7 @@ from vlmbench.errors import WorkerError
 
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); import vlmbench.run.pool.worker_process; "
-    "from vlmbench.run.pool.nursery_process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "from vlmbench.run.pool.nursery_process import main; main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4])"
 )
 
 
@@ -41,7 +41,7 @@ class Nursery:
     Args:
         environment: variables of the nursery and of all its workers. Libraries read some of them when they are
             imported, such as the number of threads.
-        log: where its own output goes.
+        log: where its own output goes. If this process is killed, the nursery removes the folder in which it is.
     """
 
     environment: Mapping[str, str]
@@ -127,7 +127,7 @@ class Nursery:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-X", "faulthandler", "-c", _BOOT),
-                    *(str(its.fileno()), str(os.getpid()), json.dumps(sys.path)),
+                    *(str(its.fileno()), str(os.getpid()), json.dumps(sys.path), str(self.log.parent.absolute())),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import select
+import shutil
 import signal
 import socket
 import threading
@@ -19,13 +20,14 @@ _LOOKS_EVERY_S = 1.0
 _REAPS_EVERY_S = 0.1
 
 
-def main(control: int, driver: int) -> None:
+def main(control: int, driver: int, folder: str) -> None:
     """Make workers until the driver closes the connection or is gone.
 
     Args:
         control: of a socket to the driver. Each message is a :class:`~vlmbench.run.pool.nursery.Birth`, followed by the
             descriptors of the worker's connection and log. The answers are (pid, exit code).
         driver: the process id of the driver.
+        folder: of the logs. The driver removes it, unless it was killed.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets Ctrl-C, and decides
     connection = Connection(control)
@@ -58,6 +60,8 @@ def main(control: int, driver: int) -> None:
         connection.send((pid, None))
     for pid in children:
         os.kill(pid, signal.SIGKILL)
+    time.sleep(_LOOKS_EVERY_S)  # a driver that closes the connection ends this process now
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _be_worker(environment: dict[str, str], connection: int, log: int, parent: int) -> None:

@@ -28,9 +28,9 @@ from vlmbench.run.pool.arguments import THREAD_VARIABLES, PoolOptions
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.endings import ended
 from vlmbench.run.pool.events import Answered, Died, Event
-from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
 from vlmbench.run.pool.nursery import Nursery
 from vlmbench.run.pool.out_of_memory import oom_kills
+from vlmbench.run.pool.output import written_since
 from vlmbench.run.pool.pieces import Piece
 
 _ENDS_WITHIN_S = 10.0
@@ -63,11 +63,9 @@ class ProcessWorker:
 
     def written(self) -> str:
         """The end of what it wrote to standard output and error since it got its piece."""
-        begin = max(self.log_from, _size(self.log) - 2 * MOST_LOG_BYTES)  # colours and progress bars fall away
         try:
             with self.log.open("rb") as file:
-                file.seek(begin)
-                return cleaned(file.read(2 * MOST_LOG_BYTES), left_out=begin - self.log_from)
+                return written_since(file.fileno(), self.log_from)
         except OSError as error:
             return f"(its log cannot be read: {error.strerror or error})"
 

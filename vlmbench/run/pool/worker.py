@@ -19,9 +19,9 @@ from vlmbench.remarks.base import Remark
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import PairResult
 from vlmbench.run.pair import PairAnswer, answer_job, encode_images
-from vlmbench.run.pool.captured import flush_output
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready, Told
 from vlmbench.run.pool.facts import own_facts
+from vlmbench.run.pool.output import flush_output
 from vlmbench.run.pool.pieces import Piece
 from vlmbench.run.process_state import ProcessState
 from vlmbench.storage.once import once_on_this_node

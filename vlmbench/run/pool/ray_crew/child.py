@@ -20,8 +20,8 @@ from typing import IO
 
 from vlmbench.errors import WorkerError
 from vlmbench.run.pool.endings import ended
-from vlmbench.run.pool.log_text import MOST_LOG_BYTES, cleaned
 from vlmbench.run.pool.out_of_memory import oom_kills
+from vlmbench.run.pool.output import written_since
 
 EVENT, LAST, WITH_ROWS = b"e", b"l", b"r"
 """The first byte of what a worker's process sends: an event, an event that ends a piece, or an event whose rows are the
@@ -114,10 +114,7 @@ class Child:
 
     def written(self) -> str:
         """The end of what it wrote to standard output and error since it got its piece."""
-        file, most = self._log.fileno(), 2 * MOST_LOG_BYTES  # colours and progress bars fall away
-        begin = max(self._log_from, os.fstat(file).st_size - most)
-        text = os.pread(file, most, begin)  # without moving the position, which is the process's too
-        return cleaned(text, left_out=begin - self._log_from)
+        return written_since(self._log.fileno(), self._log_from)
 
     def death(self) -> Death:
         """How it ended, after its connection did."""
