@@ -86,6 +86,17 @@ def test_an_error_ahead_reaches_the_read_that_needs_the_block() -> None:
             files.read(ENTRY, start, 100)
 
 
+def test_only_the_datasets_that_were_read_last_keep_blocks() -> None:
+    storages = [Storage() for _ in range(3)]
+    first, second, third = (Blocks(storage.read) for storage in storages)
+    for files in (first, second, first):
+        assert files.read(ENTRY, 0, 100) == DATA[:100]
+    assert storages[0].requests.count((0, 1000)) == 1
+    third.read(ENTRY, 0, 100)
+    second.read(ENTRY, 0, 100)  # it had to forget its block
+    assert storages[1].requests.count((0, 1000)) == 2
+
+
 def test_a_block_file_reads_as_a_file_does() -> None:
     file = BlockFile(Blocks(Storage().read, kept=3), ENTRY)
     assert file.read(1500) == DATA[:1500]
