@@ -8,7 +8,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from storage.object_storage import BUCKET, SECRET, Fault, ObjectStorage, object_storage
+from object_storage import BUCKET, SECRET, Fault, ObjectStorage, object_storage
 
 from vlmbench.errors import StoreError
 from vlmbench.storage.base import Entry, Folder, Url

@@ -75,7 +75,7 @@ class RemoteFolder:
             FileNotFoundError: there is no such file.
             StoreError: it cannot be read.
         """
-        return self.ask("read", name, self._content)
+        return bytes(self.ask("read", name, lambda files, path: files.cat_file(path)))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one request. More than 100 MB go in parts, which S3 shows only when all are there.
@@ -190,11 +190,6 @@ class RemoteFolder:
         except FileNotFoundError:  # its owner has removed it meanwhile
             return False
 
-    def _content(self, files: Any, path: str) -> bytes:
-        """The content of a file, of one version: s3fs would read a large file in parts, which may be of two versions,
-        and would ask for the size of each file first."""
-        return bytes(files.cat_file(path, max_concurrency=1) if self._is_s3 else files.cat_file(path))
-
     def version(self, files: Any, path: str) -> str:
         """The version of a file now."""
         return _version(files.info(path, **self._asks_anew))
@@ -203,10 +198,6 @@ class RemoteFolder:
     def _asks_anew(self) -> dict[str, bool]:
         """The argument without which the hub's file system answers from its memory."""
         return {"refresh": True} if self._url.scheme == "hf" else {}
-
-    @property
-    def _is_s3(self) -> bool:
-        return self._url.scheme in ("s3", "s3a")
 
     def ask(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
         """Ask the storage, and again after passing problems.
@@ -294,6 +285,8 @@ def _new(url: Url) -> tuple[Any, str]:
             "retries": {"max_attempts": 0},
             "max_pool_connections": 64,
         }
+        # Otherwise s3fs asks for the size of each file first, and reads a large one in parts, maybe of two versions.
+        options["max_concurrency"] = 1
     files, path = url_to_fs(url.text, **options)
     if url.scheme in ("s3", "s3a"):
         files.retries = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from storage.object_storage import BUCKET, ObjectStorage, object_storage
+from object_storage import BUCKET, ObjectStorage, object_storage
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import toy_adapter  # noqa: F401  # registers the toy
 from data.buckets import put_folder, reads_of
 from data.layouts import contents, write_tar, write_wds
+from object_storage import BUCKET, SECRET, Fault, ObjectStorage
 from said import sentences
-from storage.object_storage import BUCKET, SECRET, Fault, ObjectStorage
 
 import vlmbench
 from vlmbench.cards import SourceSpec, make_task
