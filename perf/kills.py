@@ -26,6 +26,7 @@ ADAPTER = REPOSITORY / "tests" / "support" / "run" / "deadly_adapter.py"
 STORE = 80 * 2**20
 WEIGHTS = {"worker": 8, "actor": 5, "raylet": 2, "driver": 5}
 PROGRAM = "vlmbench.run.pool.ray_crew.child_process"
+PROGRAM_OF_DRIVER = "import sys; from vlmbench.cli.main import main; sys.exit(main())"
 GONE_WITHIN_S = 20.0
 HOW_IT_RAN = ("started", "seconds", "images_per_second", "peak_memory_bytes", "workers")
 
@@ -87,7 +88,13 @@ class Runs:
 
 
 def strike(victim: str, cluster: Any, node: Any, runs: Runs, token: str) -> Any:
-    """Kill one victim. Returns the second node of the cluster, which is new if it was the victim; None: no victim."""
+    """Kill one victim. Returns the second node of the cluster, which is new if it was the victim.
+
+    None: no worker is at work, so a kill would show nothing.
+    """
+    pids = workers(token)
+    if not pids:
+        return None
     if victim == "driver":
         runs.killed()
         ends = time.monotonic() + GONE_WITHIN_S
@@ -100,9 +107,6 @@ def strike(victim: str, cluster: Any, node: Any, runs: Runs, token: str) -> Any:
     if victim == "raylet":
         cluster.remove_node(node, allow_graceful=False)
         return cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    pids = workers(token)
-    if not pids:
-        return None
     pid = random.choice(pids)
     return node if kill(parent(pid) if victim == "actor" else pid) else None
 
@@ -156,7 +160,7 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
         head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE},
     )
     node = cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    command = [sys.executable, "-c", "from vlmbench.cli import main; main()", "run", "--device", "cpu"]
+    command = [sys.executable, "-c", PROGRAM_OF_DRIVER, "run", "--device", "cpu"]
     command += ["--batch-size", "4", "--no-cache", "--plugin", str(ADAPTER), "-m", "deadly:slow@slow"]
     command += [part for task in tasks for part in ("-t", task)]
     log = place / "driver.log"
@@ -187,7 +191,7 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
         print(f"the last ended with {ended}, after {tries} more tries with {runs.process.poll()}; left workers: {left}")
     finally:
         runs.killed()
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
         print("".join(log.read_text(errors="replace")[-3000:]))
     alone = [*command, "--executor", "local", "--results", str(place / "alone")]
     subprocess.run(alone, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=REPOSITORY)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storage.object_storage import BUCKET, SECRET, Fault, ObjectStorage, object_storage
+from object_storage import BUCKET, SECRET, Fault, ObjectStorage, object_storage
 
 from vlmbench.errors import StoreError
 from vlmbench.records import Failure, Record

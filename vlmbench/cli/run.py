@@ -160,7 +160,7 @@ def run(
     Pairs that are already on disk are not run again, so the same command continues an interrupted run.
     """
 
-    place = results_location(results)  # a wrong one is said before the imports, which take seconds
+    place = results_location(results)  # an error comes before the imports, which take seconds
     load_plugins(plugin or [])
     with heavy_imports():
         from vlmbench.data.location import user_data_root

@@ -20,6 +20,7 @@ from vlmbench.card_files import GIVEN_ANSWERS
 from vlmbench.cards import Role
 from vlmbench.data.base import Chosen, MayLackImages, content_if_readable, fingerprint, id_sha256, images_absent
 from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, VlmbenchError, unexpected
+from vlmbench.features.done_elsewhere import DoneElsewhere, take_over
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.parts import EncodedPart, encode_part
 from vlmbench.features.peak_memory import PeakMemory
@@ -31,7 +32,6 @@ from vlmbench.records import Failure, Record
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, remark
 from vlmbench.remarks.codes import BAD_SAMPLES, NO_VALUE, SETTING_UNUSED, WARNING, is_strict
 from vlmbench.run.assemble import build_record
-from vlmbench.run.done_elsewhere import DoneElsewhere, take_over
 from vlmbench.run.identity import environment, run_id, task_version
 from vlmbench.run.job import EarlierRecord, Job
 from vlmbench.run.listener import Status

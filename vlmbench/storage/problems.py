@@ -73,17 +73,12 @@ _NO_PLACE_CLASSES = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed a little later: a dropped or slow connection, or a busy server."""
-    if _named(error, _PASSING_CLASSES):  # aiohttp's have a status, which no server answered
-        return True
-    status, code = _status(error), _code(error)
-    if code is not None or status is not None:
-        return code in _PASSING_CODES or status in _PASSING_STATUS
-    if isinstance(error, FileNotFoundError | FileExistsError | PermissionError):
-        return False
-    return any(
+    if any(
         isinstance(each, ConnectionError | TimeoutError | socket.gaierror) or _named(each, _PASSING_CLASSES)
         for each in _chain(error)
-    )
+    ):
+        return True
+    return _code(error) in _PASSING_CODES or _status(error) in _PASSING_STATUS
 
 
 def is_missing(error: BaseException) -> bool:

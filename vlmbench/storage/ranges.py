@@ -10,7 +10,7 @@ from typing import Any
 from vlmbench.errors import StoreError
 from vlmbench.storage.base import Entry, Url
 from vlmbench.storage.problems import has_changed
-from vlmbench.storage.remote import RemoteFolder, version_of
+from vlmbench.storage.remote import RemoteFolder
 
 _S3 = ("s3", "s3a")
 
@@ -36,7 +36,7 @@ def read_range(folder: RemoteFolder, entry: Entry, start: int, stop: int) -> byt
         if folder.url.scheme in _S3:
             data, version = _from_s3(files, path, entry, start, stop, folder.url)
         else:
-            data, version = bytes(files.cat_file(path, start, stop)), version_of(files.info(path))
+            data, version = bytes(files.cat_file(path, start, stop)), folder.version(files, path)
         if version != entry.version:
             raise _changed(folder.url, entry)
         if len(data) != stop - start:

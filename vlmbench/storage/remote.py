@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,7 +75,7 @@ class RemoteFolder:
             FileNotFoundError: there is no such file.
             StoreError: it cannot be read.
         """
-        return self.ask("read", name, self._content)
+        return bytes(self.ask("read", name, lambda files, path: files.cat_file(path)))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one request. More than 100 MB go in parts, which S3 shows only when all are there.
@@ -116,7 +117,7 @@ class RemoteFolder:
             StoreError: they cannot be listed.
         """
         try:
-            top = self.ask("list", below, lambda files, path: files.ls(path, detail=True))
+            top = self.ask("list", below, lambda files, path: files.ls(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return
         folders = [found["name"].rstrip("/") for found in top if found["type"] == "directory"]
@@ -129,7 +130,7 @@ class RemoteFolder:
             found = self._below(self._path(below))
         start = f"{self._path('')}/"
         entries = [
-            Entry(each["name"].removeprefix(start), int(each["size"] or 0), version_of(each))
+            Entry(each["name"].removeprefix(start), int(each["size"] or 0), _version(each))
             for each in found
             if each["name"].startswith(start) and not each["name"].endswith("/")
         ]
@@ -137,7 +138,7 @@ class RemoteFolder:
 
     def _below(self, path: str) -> list[dict[str, Any]]:
         try:
-            found = self.ask("list", "", lambda files, _: files.find(path, detail=True))
+            found = self.ask("list", "", lambda files, _: files.find(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return []
         return [each for each in found.values() if each["type"] == "file"]
@@ -189,14 +190,14 @@ class RemoteFolder:
         except FileNotFoundError:  # its owner has removed it meanwhile
             return False
 
-    def _content(self, files: Any, path: str) -> bytes:
-        """The content of a file, of one version: s3fs would read a large file in parts, which may be of two versions,
-        and would ask for the size of each file first."""
-        return bytes(files.cat_file(path, max_concurrency=1) if self._is_s3 else files.cat_file(path))
+    def version(self, files: Any, path: str) -> str:
+        """The version of a file now."""
+        return _version(files.info(path, **self._asks_anew))
 
     @property
-    def _is_s3(self) -> bool:
-        return self._url.scheme in ("s3", "s3a")
+    def _asks_anew(self) -> dict[str, bool]:
+        """The argument without which the hub's file system answers from its memory."""
+        return {"refresh": True} if self._url.scheme == "hf" else {}
 
     def ask(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
         """Ask the storage, and again after passing problems.
@@ -284,6 +285,8 @@ def _new(url: Url) -> tuple[Any, str]:
             "retries": {"max_attempts": 0},
             "max_pool_connections": 64,
         }
+        # Otherwise s3fs asks for the size of each file first, and reads a large one in parts, maybe of two versions.
+        options["max_concurrency"] = 1
     files, path = url_to_fs(url.text, **options)
     if url.scheme in ("s3", "s3a"):
         files.retries = 1
@@ -296,10 +299,11 @@ def _no_create(url: Url) -> StoreError:
     )
 
 
-def version_of(found: dict[str, Any]) -> str:
+def _version(found: dict[str, Any]) -> str:
     """A text that changes with the content of a file, by what its storage tells about it."""
     for name in ("ETag", "etag", "generation", "blob_id", "md5Hash", "content_md5"):
         if found.get(name):
             return str(found[name]).strip('"')
     time = next((found[name] for name in ("LastModified", "last_modified", "mtime", "created") if name in found), "")
-    return f"{time}-{found.get('size')}"
+    written = time.timestamp() if isinstance(time, datetime) else time  # fsspec's memory gives both forms
+    return f"{written}-{found.get('size')}"

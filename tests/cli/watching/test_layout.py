@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from vlmbench.cli.watching import layout
 from vlmbench.cli.watching.layout import node_names, shortened, table_lines, totals_line
 from vlmbench.cli.watching.time_left import TimeLeft
 from vlmbench.cli.watching.workers import Row, Totals
@@ -22,6 +24,11 @@ WORKING = Row("gpu-1.cluster.org", 0, "cuda:0", "images", "RN50.openai", "imagen
 
 def lines(rows: Sequence[Row], width: int = 120, height: int = 40, totals: Totals = TOTALS) -> list[str]:
     return [line.plain.rstrip() for line in table_lines(rows, totals, width, height)]
+
+
+def test_the_examples() -> None:
+    found = doctest.testmod(layout)
+    assert found.attempted >= 2 and not found.failed
 
 
 def test_one_machine() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from storage.object_storage import BUCKET, ObjectStorage, object_storage
+from object_storage import BUCKET, ObjectStorage, object_storage
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def server() -> Iterator[ObjectStorage]:
 @pytest.fixture
 def storage(server: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
     """An empty bucket, and an empty cache."""
-    for key in list(server.keys()):
+    for key in list(server.names()):
         server.client.delete_object(Bucket=BUCKET, Key=key)
     server.faults.clear()
     server.asked.clear()

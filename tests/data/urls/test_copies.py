@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from data.buckets import put_folder, reads_of
 from data.layouts import contents, image_bytes, write_folder, write_wds
-from storage.object_storage import BUCKET, Fault, ObjectStorage
+from object_storage import BUCKET, Fault, ObjectStorage
 
 from vlmbench.cards import SourceSpec, make_task
 from vlmbench.data.base import ImageDataset, SourceContext

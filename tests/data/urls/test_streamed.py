@@ -8,8 +8,8 @@ import pytest
 import toy_adapter  # noqa: F401  # registers the toy
 from data.buckets import put_folder, reads_of
 from data.layouts import contents, write_tar, write_wds
+from object_storage import BUCKET, SECRET, Fault, ObjectStorage
 from said import sentences
-from storage.object_storage import BUCKET, SECRET, Fault, ObjectStorage
 
 import vlmbench
 from vlmbench.cards import SourceSpec, make_task
@@ -211,6 +211,22 @@ def test_a_cache_that_cannot_be_written_or_read_is_no_error(storage: ObjectStora
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLMBENCH_CACHE", str(tmp_path / "file"))
         assert same(opened(url), opened(root))
+
+
+def test_a_storage_without_conditional_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsspec's memory has no ETags: the time of the last write is the version, and is asked for after each read."""
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "cache"))
+    memory = fsspec.filesystem("memory")
+    root = write_wds(tmp_path / "set", LABELS)
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        memory.pipe_file(f"/streamed/set/{path.relative_to(root).as_posix()}", path.read_bytes())
+    dataset = opened("memory://streamed/set")
+    assert same(dataset, opened(root))
+    dataset = opened("memory://streamed/set")
+    memory.pipe_file("/streamed/set/test/0.tar", bytes((root / "test/0.tar").stat().st_size))
+    with pytest.raises(StoreError, match=r"0.tar' has changed since it was listed"):
+        dataset.read(0)
 
 
 def test_credentials_in_a_url_are_refused_and_not_repeated(storage: ObjectStorage) -> None:

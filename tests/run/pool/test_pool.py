@@ -140,7 +140,9 @@ def test_workers_that_do_not_start_end_the_run_with_the_reason() -> None:
             new, self._new = self._new, []
             return [(worker, Died("no CUDA driver", starting=True)) for worker in new]
 
-    with pytest.raises(WorkerError, match=r"no worker is left for 1 pair \(n: 2 workers did not start there: no CUDA"):
+    with pytest.raises(
+        WorkerError, match=r"no worker is left for 1 pair \(<n>: 2 workers did not start there: no CUDA"
+    ):
         run(Broken({"n": 1}), jobs(["a"], ["s"]))
 
 

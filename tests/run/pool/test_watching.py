@@ -63,10 +63,12 @@ def test_memory_that_ran_out_and_a_worker_that_never_started() -> None:
     watcher.worker_died(0, Died("killed by signal 9", out_of_memory=True))
     watcher.piece_retried(piece(halvings=2), "it ran out of memory")
     watcher.worker_died(0, Died("exit code 1", starting=True))
+    watcher.worker_died(0, Died("exit code 1", starting=True, log="Traceback:\nImportError: no libcuda\n\n"))
     assert [call[1] for call in heard.calls] == [
         "worker 0 on a died: it ran out of memory",
         "m on t is tried again, with batches 4 times smaller: it ran out of memory",
         "worker 0 on a died while it started: exit code 1",
+        "worker 0 on a died while it started: exit code 1; the last that it wrote: ImportError: no libcuda",
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.object_storage import BUCKET, ObjectStorage
+from object_storage import BUCKET, ObjectStorage
 
 
 def put_folder(storage: ObjectStorage, folder: Path, name: str) -> str:

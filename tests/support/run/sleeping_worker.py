@@ -17,7 +17,7 @@ from vlmbench.run.pool.pieces import Piece
 from vlmbench.run.pool.ray_crew.child import EVENT, LAST, WITH_ROWS, Apart
 
 
-def main(descriptor: int, parent: int) -> None:
+def main(descriptor: int) -> None:
     """Do pieces until there are no more."""
     connection: Connection = Connection(descriptor)
     connection.recv_bytes()  # the settings, which it does not need
@@ -25,7 +25,7 @@ def main(descriptor: int, parent: int) -> None:
     def tell(event: Event, kind: bytes = EVENT) -> None:
         connection.send_bytes(kind + pickle.dumps(event))
 
-    facts = {"pid": os.getpid(), "parent": parent, "threads": os.environ.get("OMP_NUM_THREADS")}
+    facts = {"pid": os.getpid(), "parent": os.getppid(), "threads": os.environ.get("OMP_NUM_THREADS")}
     tell(Ready(facts))  # type: ignore[arg-type]  # the crew does not look inside
     try:
         while (piece := connection.recv()) is not None:

@@ -140,8 +140,8 @@ class SpanRecorder:
 
     def told(self, now: float, worker: int, told: Told) -> None:
         """See ``worker_told``."""
-        own = self._open[worker]
-        if own.piece is None:
+        own = self._open.get(worker)
+        if own is None or own.piece is None:
             return
         if told.method == "loading" and own.loading_since is None:
             own.loading_since = now

@@ -147,9 +147,10 @@ def _anchor(url: Url) -> tuple[Url, str]:
 
 
 def _parent(url: Url) -> Url | None:
-    """The folder above; None for a bucket."""
-    before, _, _ = url.text.rpartition("/")
-    return None if before.endswith("/") else Url(before)
+    """The folder above; None for a bucket, or for a repository of a hub (``hf://datasets/org/name``)."""
+    parts = url.text.partition("://")[2].split("/")
+    own = 1 if url.scheme != "hf" else 3 if parts[0] in ("datasets", "spaces") else 2
+    return None if len(parts) <= own else Url(url.text.rpartition("/")[0])
 
 
 def _with_metadata(remote: RemoteFolder, listed: Sequence[Entry], rest: str) -> dict[str, bytes]:

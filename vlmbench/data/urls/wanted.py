@@ -42,7 +42,7 @@ def url_of(location: str, context: SourceContext) -> Url | None:
 
 
 def folders_of(location: str, spec: SourceSpec, context: SourceContext) -> list[FolderCopy]:
-    """The folders that one location of an entry means: its own and those that options name. Empty if there are none.
+    """The folders that one location of an entry means: its own and those that options name. Empty if it has none.
 
     Raises:
         MissingDataError: there is no complete copy while offline.

@@ -36,9 +36,16 @@ def rows_of_space(space: FeatureSpace, keys: Sequence[bytes]) -> FeatureRows:
 
 
 def keep_rows(space: FeatureSpace | None, rows: FeatureRows) -> None:
-    """Put features that another worker computed into a cache; None: there is no cache, and nothing happens."""
+    """Put features that another worker computed into a cache. What the cache has stays.
+
+    Args:
+        space: the cache; None: there is no cache, and nothing happens.
+    """
     if space is None:
         return
     for start in range(0, len(rows.keys), _ROWS_AT_ONCE):
         keys = rows.keys[start : start + _ROWS_AT_ONCE]
-        space.put(keys, rows.vectors[start : start + len(keys)], rows.notes)
+        known = space.get_many(keys)
+        new = [place for place, key in enumerate(keys) if key not in known]
+        if new:
+            space.put([keys[place] for place in new], rows.vectors[start : start + len(keys)][new], rows.notes)

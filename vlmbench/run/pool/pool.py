@@ -106,6 +106,8 @@ class _Run:
     held: dict[int, float] = field(default_factory=dict)
     """When to ask again for jobs that another run is doing."""
     said: set[Hashable] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
+    """How messages name the nodes."""
 
     def __post_init__(self) -> None:
         self.watcher: WatchesWorkers = watcher_of(self.state.listener)
@@ -127,7 +129,9 @@ class _Run:
     def _staff(self) -> None:
         """Start as many workers as there is work for."""
         taken = {member.worker.slot for member in self.members.values()}
-        places = [slot for slot in self.crew.slots() if self.nodes.usable(slot.node)]
+        slots = self.crew.slots()
+        self.names |= {slot.node: slot.shown for slot in slots}
+        places = [slot for slot in slots if self.nodes.usable(slot.node)]
         most = min(len(places), self.options.workers or len(places))
         busy = sum(member.piece is not None for member in self.members.values())
         work = len(self.waiting) + len(self.queue) + busy
@@ -155,7 +159,7 @@ class _Run:
             return
         if any(self.nodes.usable(slot.node) for slot in self.crew.slots()):
             return
-        reasons = "; ".join(f"{node}: {reason}" for node, reason in self.nodes.left_out.items())
+        reasons = "; ".join(f"{self.names.get(node, node)}: {reason}" for node, reason in self.nodes.left_out.items())
         raise WorkerError(
             f"no worker is left for {counted(len(self.waiting) + len(self.queue), 'pair')}"
             + (f" ({reasons})" if reasons else ", because no node has a place for one"),

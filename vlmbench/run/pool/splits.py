@@ -35,21 +35,23 @@ class Split:
 
     job: Job
     open: set[int]
-    _counts: list[PartCounts] = field(default_factory=list)
-    _carried: list[Carried] = field(default_factory=list)
+    _counts: dict[int, PartCounts] = field(default_factory=dict)
+    _carried: dict[int, Carried] = field(default_factory=dict)
 
     def add(self, event: Encoded) -> None:
         """Take what a worker did."""
         self.open.discard(event.piece)
         if event.counts is not None:
-            self._counts.append(event.counts)
+            self._counts[event.piece] = event.counts
         if event.rows is not None:
-            self._carried.append(Carried("images", event.rows))
+            self._carried[event.piece] = Carried("images", event.rows)
 
     @property
     def counts(self) -> tuple[PartCounts, ...]:
-        return tuple(self._counts)
+        """In the order of the parts."""
+        return tuple(self._counts[piece] for piece in sorted(self._counts))
 
     @property
     def carried(self) -> tuple[Carried, ...]:
-        return tuple(self._carried)
+        """In the order of the parts: of an image that is in two of them, the first features count, as in one worker."""
+        return tuple(self._carried[piece] for piece in sorted(self._carried))

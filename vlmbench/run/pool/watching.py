@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from vlmbench.markup import one_line
 from vlmbench.run.listener import Listener
 from vlmbench.run.pool.crew import Slot
 from vlmbench.run.pool.events import Died, Told, WorkerFacts
 from vlmbench.run.pool.pieces import Piece
+
+_LONGEST_LINE = 200
 
 Ending = Literal["done", "failed", "lost"]
 """How a try of a piece ended: with an answer, with a failure that is final, or with nothing that is kept."""
@@ -145,10 +148,13 @@ def tell_plainly(listener: Listener, told: Told) -> None:
 
 
 def death_text(slot: Slot, died: Died) -> str:
-    """A sentence about a worker that died."""
+    """A sentence about a worker that died. Without a pair no log is kept, so the sentence has its last line."""
     when = " while it started" if died.starting else ""
     why = "it ran out of memory" if died.out_of_memory else died.reason
-    return f"worker {slot.number} on {slot.shown} died{when}: {why}"
+    lines = died.log.split("\n") if died.starting else []
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    said = f"; the last that it wrote: {one_line(last, _LONGEST_LINE)}" if last else ""
+    return f"worker {slot.number} on {slot.shown} died{when}: {why}{said}"
 
 
 def retry_text(piece: Piece, reason: str) -> str:

@@ -14,8 +14,8 @@ import torch
 
 from vlmbench.cards import ModelCard
 from vlmbench.errors import unexpected
+from vlmbench.features.done_elsewhere import DoneElsewhere
 from vlmbench.remarks.base import Remark
-from vlmbench.run.done_elsewhere import DoneElsewhere
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import PairResult
 from vlmbench.run.pair import PairAnswer, answer_job, encode_images

@@ -28,9 +28,12 @@ EVENT, LAST, WITH_ROWS = b"e", b"l", b"r"
 next frame. The pickled event follows."""
 PROGRAM = "vlmbench.run.pool.ray_crew.child_process"
 _BOOT = (
-    "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[4]); "
-    "importlib.import_module(sys.argv[1]).main(int(sys.argv[2]), int(sys.argv[3]))"
+    "import importlib, json, sys, threading; sys.path[:] = json.loads(sys.argv[4]); "
+    "from vlmbench.run.pool.nursery_process import end_with; "
+    "threading.Thread(target=end_with, args=(int(sys.argv[3]),), daemon=True).start(); "
+    "importlib.import_module(sys.argv[1]).main(int(sys.argv[2]))"
 )
+"""It ends with its actor from the start, since the imports of a program may take long."""
 _PYTHON = (sys.executable, "-u", "-X", "faulthandler")
 """What it writes reaches its log at once (``-u``), and a crash in C code writes where it was."""
 _ENDS_WITHIN_S = 10.0

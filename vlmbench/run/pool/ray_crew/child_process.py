@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import threading
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from vlmbench.run.job import RunSettings
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts
-from vlmbench.run.pool.nursery_process import end_with
 from vlmbench.run.pool.pieces import Carried, Piece
 from vlmbench.run.pool.ray_crew.child import EVENT, LAST, WITH_ROWS, Apart
 from vlmbench.run.pool.worker_process import do_pieces
@@ -30,15 +28,13 @@ class WorkerStart:
     carries: bool
 
 
-def main(descriptor: int, actor: int) -> None:
+def main(descriptor: int) -> None:
     """Work until the actor sends None or is gone.
 
     Args:
         descriptor: of the socket to the actor. The first message is a :class:`WorkerStart`, and the others are pieces.
-        actor: the id of the actor's process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets Ctrl-C, and decides
-    threading.Thread(target=end_with, args=(actor,), daemon=True).start()
     connection: Connection = Connection(descriptor)
     code = 1
     try:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -20,13 +21,15 @@ from vlmbench.run.pool.pieces import Piece
 from vlmbench.run.pool.ray_crew.child import PROGRAM, Apart
 from vlmbench.run.pool.ray_crew.child_process import WorkerStart
 from vlmbench.run.pool.ray_crew.cluster import connected, imported_ray
-from vlmbench.run.pool.ray_crew.deaths import died_of
+from vlmbench.run.pool.ray_crew.deaths import NODE_LOST, died_of
 from vlmbench.run.pool.ray_crew.places import Place, places_of, read_nodes
 from vlmbench.run.pool.ray_crew.probe import answers
 from vlmbench.run.pool.ray_crew.supervisor import Batch, Supervisor
 
 _ASKS_EVERY_S = 2.0
 """The seconds between two looks at the nodes of the cluster."""
+_AVOIDS_LOST_NODE_S = 30.0
+"""Ray takes some seconds to notice that a node is gone. Meanwhile no worker is started there."""
 _HEAD_MAY_BE_SILENT_S = 15.0
 _ENDS_WITHIN_S = 10.0
 _STARTS_WITHIN_S = 60.0
@@ -78,6 +81,7 @@ class RayCrew:
         self._workers: list[RayWorker] = []
         self._started = 0
         self._places: dict[Slot, Place] = {}
+        self._lost: dict[str, float] = {}
         self._asked = 0.0
         self._heard_of_head = 0.0
         self._head = ""
@@ -127,7 +131,7 @@ class RayCrew:
                     f"the head of the Ray cluster at {self._head} does not answer any more",
                     hint="Finished pairs are on disk; the same command continues.",
                 )
-        return list(self._places)
+        return [slot for slot in self._places if now - self._lost.get(slot.node, -inf) > _AVOIDS_LOST_NODE_S]
 
     def start(self, slot: Slot) -> RayWorker:
         """Start an actor on the node of a slot.
@@ -186,6 +190,8 @@ class RayCrew:
                 worker.is_ready = True
                 if isinstance(event, Died):
                     worker.stop()
+                    if event.reason.startswith(NODE_LOST):
+                        self._lost[worker.slot.node] = time.monotonic()
                 yield worker, event
 
     def _next(self, worker: RayWorker) -> list[Event]:

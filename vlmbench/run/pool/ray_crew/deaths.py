@@ -7,6 +7,8 @@ import re
 from vlmbench.errors import first_line
 from vlmbench.run.pool.events import Died
 
+NODE_LOST = ("its node is gone", "its node cannot be reached", "its node was taken away")
+"""How the reasons begin that no worker on the same node will outlive."""
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _WHY_GONE = re.compile(r"actor's node was (.+)")
 
