@@ -173,6 +173,23 @@ def test_a_failure_is_noted_and_goes_with_success(tmp_path: Path) -> None:
     assert list(store) == []
 
 
+def test_a_log_goes_with_its_failure_and_stays_with_a_record(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    path = tmp_path / "m" / "t" / "plan.log"
+    store.write_failure(make_failure(), "plan")
+    assert store.write_log("m", "t", "plan", "out of memory\n") == "m/t/plan.log"
+    assert path.read_text() == "out of memory\n"
+    assert [type(entry) for entry in store] == [Failure]  # a log is no entry
+    store.clear_failure("m", "t", "plan")
+    assert not path.exists()
+
+    store.write_log("m", "t", "plan", "of the record\n")
+    store.clear_failure("m", "t", "plan")  # the record is found again
+    assert path.read_text() == "of the record\n"
+    assert store.write_log("m", "t", "plan", "") is None  # a later run wrote nothing
+    assert not path.exists()
+
+
 @given(st.text())
 def test_safe_names_stay_inside_their_folder(name: str) -> None:
     safe = safe_name(name)

@@ -18,6 +18,7 @@ import numpy as np
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.catalogue import find_tasks, runnable_models
+from vlmbench.data.location import user_data_root
 from vlmbench.data.memory.given import GivenTask, as_task
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.features.precision import resolve_device
@@ -107,7 +108,7 @@ def evaluate(
         results: the folder where records are written, or its URL, such as ``"s3://bucket/runs"``. None: records are
             returned, and nothing is written. If it is left out, it is ``results/runs`` for names and cards, and None if
             any model or dataset is an object in memory.
-        data_root: the folder in which datasets are looked up.
+        data_root: the folder in which datasets are looked up, or its URL.
         limit: score a random subset of this size, drawn with ``seed``.
         stratified: keep the proportions of the classes in this subset. It applies if each sample has one class.
         seed: the seed of this subset and of the bootstrap.
@@ -147,7 +148,7 @@ def evaluate(
             models=models_asked,
             tasks=tasks_asked,
             results=_location("results", results),
-            data_root=_path("data_root", data_root),
+            data_root=user_data_root(data_root if isinstance(data_root, str) else _path("data_root", data_root)),
             options=TaskOptions(
                 limit=_plain(limit),
                 stratified=stratified,

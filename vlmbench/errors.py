@@ -71,6 +71,7 @@ EXTRAS: Mapping[str, str] = {
     "matplotlib": "visuals",
     "onnxruntime": "onnx",
     "plotly": "site",
+    "ray": "ray",
     "s3fs": "s3",
 }
 """The name that a package is imported by, to the extra of vlmbench that installs it."""
@@ -159,6 +160,10 @@ class OutputError(VlmbenchError):
 
 class StoreError(VlmbenchError):
     """A results folder that cannot be written: it is read-only, full, or not a folder."""
+
+
+class WorkerError(VlmbenchError):
+    """Workers of a run that cannot be started, or that died each time they tried a pair."""
 
 
 class VlmbenchWarning(UserWarning):

@@ -285,6 +285,8 @@ class RunInfo(Part):
     """The device of torch, such as "cpu" or "cuda:0"."""
     processor: str | None = None
     """The name of the GPU, or of the processor with the number of cores to use; None in older records."""
+    machine: str | None = None
+    """The kind of machine: its GPUs, cores and memory. Older records do not have it."""
     precision: str
     """The precision of the forward passes: "fp32", "bf16" or "fp16"."""
     batch_size: Count
@@ -301,6 +303,11 @@ class RunInfo(Part):
     """The fields of the protocol that the user set."""
     cache: CacheUse
     """How many features came from the cache."""
+
+    @model_serializer(mode="wrap")
+    def _without_machine(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an unknown machine out, so that older records stay as they were written."""
+        return {name: value for name, value in dump(self).items() if value is not None or name != "machine"}
 
 
 class BadSample(Part):

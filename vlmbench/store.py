@@ -1,9 +1,9 @@
 """Keeps records on disk: the ResultStore. Each file is written completely or not at all.
 
 A record is ``ROOT/<model>/<task>/<run id>.json``. Its answers are ``<run id>.parquet`` beside it, and its pictures, if
-the user asked for some, ``<run id>.visuals/``. The Parquet file is renamed into place first, so a record that exists is
-complete. A killed run leaves at most a hidden temporary file, which the next run removes. Runs and importers write
-here; reports, the gate and exporters read.
+the user asked for some, ``<run id>.visuals/``. What workers wrote while they did the pair is ``<plan id>.log``. The
+Parquet file is renamed into place first, so a record that exists is complete. A killed run leaves at most a hidden
+temporary file, which the next run removes. Runs and importers write here; reports, the gate and exporters read.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import glob
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -28,6 +28,7 @@ from vlmbench.storage.disk import cannot_write, sweep, write_atomically
 from vlmbench.storage.shown import with_urls
 
 FAILED = ".failed.json"
+LOG = ".log"
 VISUALS = ".visuals"
 MOST_RECORD_BYTES = 128 * 2**20
 """A record of a million classes is smaller."""
@@ -148,8 +149,28 @@ class ResultStore:
         return path
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Remove the note of an earlier failure, since the pair has now succeeded."""
-        (self.folder(model, task) / f"{plan_id}{FAILED}").unlink(missing_ok=True)
+        """Remove the note of an earlier failure and its log, since the pair has a record. Other logs stay."""
+        folder = self.folder(model, task)
+        note = folder / f"{plan_id}{FAILED}"
+        if note.exists():
+            note.unlink(missing_ok=True)
+            (folder / f"{plan_id}{LOG}").unlink(missing_ok=True)
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        """Write what workers wrote while they did a pair; an empty text removes the log of an earlier run.
+
+        Returns:
+            The file's path below the root; None if the text is empty.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written.
+        """
+        path = self.folder(model, task) / f"{plan_id}{LOG}"
+        if not text:
+            path.unlink(missing_ok=True)
+            return None
+        write_atomically(path, text.encode(errors="replace"))
+        return path.relative_to(self.root).as_posix()
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
         """Find the complete record of this run. Returns None if there is no complete record.
@@ -174,10 +195,18 @@ class ResultStore:
             return None
         return record if found == record.predictions.sha256 else None
 
-    def pair_records(self, model: str, task: str) -> list[Record]:
-        """Every readable record of one pair."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
         folder = self.folder(model, task)
-        return [entry for entry in _read_all(sorted(folder.glob("*.json")), Record) if isinstance(entry, Record)]
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and name[:-5] not in known)
+        except OSError:  # there are no records yet
+            return []
+        return [entry for entry in _read_all([folder / name for name in names], Record) if isinstance(entry, Record)]
 
     def __iter__(self) -> Iterator[Record | Failure | Unreadable]:
         """Every entry of the store, in the order of the paths."""
@@ -234,6 +263,21 @@ SummaryT = TypeVar("SummaryT", bound=Summary)
 def read_entry(path: Path) -> Record | Failure | Unreadable:
     """Read a file of a results folder. A problem is returned as an :class:`Unreadable`, not raised."""
     return _read(path, Record)
+
+
+def parse_entry(data: bytes, path: PurePath) -> Summary | Failure | Unreadable:
+    """An entry of a results folder from its file's content. A record is read without its classes.
+
+    Args:
+        path: the file below the folder, whose names must fit the content.
+    """
+    try:
+        schema: type[Failure | Summary] = Failure if path.name.endswith(FAILED) else Summary
+        entry = _parsed(schema, data, str(path))
+        check_place(entry, Path(path))
+    except RecordError as error:
+        return Unreadable(Path(path), error.message)
+    return entry
 
 
 def _read_all(paths: list[Path], schema: type[SummaryT]) -> Iterator[SummaryT | Failure | Unreadable]:

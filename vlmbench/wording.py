@@ -45,3 +45,15 @@ def speed_text(images_per_second: float) -> str:
     rounded = float(f"{images_per_second:.3g}")
     decimals = max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
     return f"{rounded:,.{decimals}f}"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in a readable unit.
+
+    >>> duration_text(42.0), duration_text(750.0), duration_text(9000.0)
+    ('42.0 s', '12.5 min', '2.5 h')
+    """
+    for limit, unit, divisor in ((60.0, "s", 1.0), (3600.0, "min", 60.0)):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}"
+    return f"{seconds / 3600:.1f} h"

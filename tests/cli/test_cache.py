@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from vlmbench.cli.cache import duration_text
 from vlmbench.cli.main import app
 from vlmbench.features.cache.files import features_folder
 from vlmbench.features.cache.space import FeatureSpace, content_key
 from vlmbench.files import size_text
+from vlmbench.wording import duration_text
 
 
 def cache(*arguments: str) -> Result:

@@ -41,7 +41,7 @@ samples Int64, standard_samples Int64, bad_samples Int64, limit Int64, seed Int6
 data_location string, data_fingerprint string, train_samples Int64, train_fingerprint string, prompts_sha256 string,
 protocol string, settings string, adapter string, spec string, weights_sha256 string, model_revision string,
 architecture string, parameters Int64, embedding_dim Int64, image_encoder string, text_encoder string, data_size string,
-objective string, precision string, device string, processor string, batch_size Int64, workers Int64,
+objective string, precision string, device string, processor string, machine string, batch_size Int64, workers Int64,
 started datetime64[us; UTC], seconds float64, seconds_text float64, seconds_images float64, seconds_metrics float64,
 seconds_by_stage string, images_per_second float64, peak_memory_bytes Int64, vlmbench string, python string,
 platform string, packages string, git string, imported_from string, source string, published_table string, setup string,

@@ -16,6 +16,7 @@ from vlmbench.cards import ModelCard
 from vlmbench.errors import PluginError, UnknownNameError, UsageError
 from vlmbench.models import ADAPTERS
 from vlmbench.models.base import LoadOptions
+from vlmbench.records import Failure
 from vlmbench.run.execute import execute
 from vlmbench.run.executors import EXECUTORS, find_executor
 from vlmbench.run.executors.local import LocalExecutor
@@ -37,7 +38,7 @@ class Backwards:
     def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
         for job in reversed(list(jobs)):
             answer = answer_job(job, state)
-            self.seen.append(len(list(self.results.rglob("*.json"))))
+            self.seen.append(len(list(self.results.glob("*/*/*.json"))))
             yield answer
 
 
@@ -85,9 +86,9 @@ def test_a_second_run_finds_the_records_of_any_executor(request_: RunRequest, ba
 
 
 def test_names_and_arguments() -> None:
-    assert isinstance(find_executor("local"), LocalExecutor) and list(EXECUTORS) == ["local"]
-    with pytest.raises(UsageError, match="takes no argument, but got '2'"):
-        find_executor("local:2")
+    assert isinstance(find_executor("local"), LocalExecutor) and list(EXECUTORS) == ["local", "ray"]
+    with pytest.raises(UsageError, match="workers must be a whole number above 0, not '0'"):
+        find_executor("local:0")
     with pytest.raises(UnknownNameError, match="unknown executor 'lokal'"):
         find_executor("lokal")
 
@@ -173,3 +174,28 @@ def test_a_record_that_vanishes_is_made_again(request_: RunRequest) -> None:
 
     results = execute(plan, request_, Vanishes())
     assert {result.status for result in results} == {"done"}
+
+
+class Logs:
+    """Adds the output of a worker to each answer."""
+
+    def run(self, jobs: Iterable[Job], state: ProcessState) -> Generator[PairAnswer, None, None]:
+        for job in jobs:
+            yield replace(answer_job(job, state), log=f"output of {job.model.name}\n")
+
+
+def test_the_driver_keeps_logs_and_a_failure_names_its_own(request_: RunRequest, backwards: list[Backwards]) -> None:
+    EXECUTORS.register("logs", lambda argument: Logs())
+    request = replace(request_, executor="logs", tasks=request_.tasks[:1])
+    done, failed = run(request)
+    assert request.results is not None and done.path is not None and failed.path is not None
+    assert [path.read_text() for path in done.path.parent.glob("*.log")] == ["output of toy:a\n"]
+    log = failed.path.with_name(failed.path.name.replace(".failed.json", ".log"))
+    assert log.read_text() == "output of toy:b@crash\n"
+    assert failed.failure and failed.failure.message.endswith(f"(log: {log.relative_to(request.results).as_posix()})")
+    assert [entry for entry in ResultStore(request.results) if isinstance(entry, Failure)] == [failed.failure]
+
+    assert run(request)[0].status == "found"
+    assert len(list(done.path.parent.glob("*.log"))) == 1  # the log of the run that wrote the record
+    run(replace(request, executor="local", force=True))
+    assert not list(request.results.rglob("*.log"))

@@ -51,8 +51,8 @@ def test_a_plan_opens_the_data_and_loads_no_model(make_folder: Callable[..., Pat
 def test_an_executor_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown executor 'loocal'"):
         make_plan(RunRequest(("toy:a",), ("imagefolder:x",), tmp_path, device="cpu", executor="loocal"))
-    with pytest.raises(UsageError, match="'local' takes no argument, but got '4'"):
-        make_plan(RunRequest(("toy:a",), ("imagefolder:x",), tmp_path, device="cpu", executor="local:4"))
+    with pytest.raises(UsageError, match="'local': workers must be a whole number above 0, not 'four'"):
+        make_plan(RunRequest(("toy:a",), ("imagefolder:x",), tmp_path, device="cpu", executor="local:four"))
 
 
 def test_options_that_no_task_has_are_refused(make_folder: Callable[..., Path], tmp_path: Path) -> None:

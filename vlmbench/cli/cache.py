@@ -12,8 +12,9 @@ import typer
 
 from vlmbench.cli.console import print_aside, print_line, print_table
 from vlmbench.files import size_text
+from vlmbench.paths import cache_root
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.wording import counted, either
+from vlmbench.wording import counted, duration_text, either
 
 if TYPE_CHECKING:
     from vlmbench.features.cache.files import SpaceInfo
@@ -25,7 +26,6 @@ app = typer.Typer(no_args_is_help=True, help="Show or clear the feature cache.")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the cache's folder, content and limit, and the time that it saved."""
     from vlmbench.features.cache.files import limit_bytes, spaces
-    from vlmbench.paths import cache_root
 
     root, limit, held = cache_root(), limit_bytes(), spaces()
     if as_json:
@@ -64,14 +64,6 @@ def clear_cache(
         print_aside(
             f"{files} left: a run is using {either(cleared.in_use, 'it', 'them')}, or permission is denied", "yellow"
         )
-
-
-def duration_text(seconds: float) -> str:
-    """A duration in a readable unit."""
-    for limit, unit, divisor in ((60.0, "s", 1.0), (3600.0, "min", 60.0)):
-        if seconds < limit:
-            return f"{seconds / divisor:.1f} {unit}"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _table(held: Sequence[SpaceInfo]) -> Table:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlmbench.cli.allocator import keep_freed_memory
 from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import leaving_at_once, resting_collector
+from vlmbench.demo.allocator import keep_freed_memory
 from vlmbench.paths import user_path
 from vlmbench.wording import listed
 
@@ -114,6 +114,7 @@ def _lacking(name: str) -> list[str]:
 def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
     """Run the demo's pairs. Until the first one starts, a status line says what is loading."""
     from vlmbench.cli.run import carry_out
+    from vlmbench.cli.watching.progress import TerminalListener
 
     keep_freed_memory()
     with stderr().status("loading PyTorch"), resting_collector():
@@ -125,7 +126,7 @@ def run_pairs(results: Path, *, force: bool, device: str) -> list[PairResult]:
         plan = make_plan(first)
     later = ((make_plan(request), request) for request in others)
     pairs = sum(len(tasks) for _, tasks in asked()) + (len(few_shot_transfers()) if has_few_shot() else 0)
-    return carry_out(chain([(plan, first)], later), pairs=pairs)
+    return carry_out(chain([(plan, first)], later), TerminalListener(pairs))
 
 
 def zero_shot(outcomes: Sequence[PairResult]) -> list[PairResult]:

@@ -12,7 +12,7 @@ import typer
 
 from vlmbench.cli.console import print_grid
 from vlmbench.files import size_text
-from vlmbench.paths import has_home
+from vlmbench.paths import cache_root, has_home
 from vlmbench.wording import counted
 
 Finding = tuple[str, str, str]
@@ -127,8 +127,6 @@ def _plugins() -> list[Finding]:
 
 
 def _folders() -> list[Finding]:
-    from vlmbench.paths import cache_root
-
     root = cache_root()
     if reason := _unusable(root):
         return [("warn", "cache", f"{str(root)[:100]!r} cannot be used: {reason}; features are not kept")]

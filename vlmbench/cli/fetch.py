@@ -11,7 +11,6 @@ import typer
 from vlmbench.cli.console import hint_lines, print_line, print_note, print_table, stderr, stdout
 from vlmbench.errors import UsageError, VlmbenchError
 from vlmbench.files import size_text
-from vlmbench.paths import user_path
 from vlmbench.reports.table_data import Column, Table
 from vlmbench.wording import counted, listed
 
@@ -41,7 +40,12 @@ def fetch(
             "(`--roles test,train,val`)."
         ),
     ] = "test",
-    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    data_root: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The folder that holds your datasets. A URL such as s3://BUCKET/DATA works too."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Number of files downloaded at the same time.", min=1)] = DEFAULT_WORKERS,
     verify: Annotated[
         bool,
@@ -71,11 +75,12 @@ def fetch(
     if not tasks and not model:
         raise UsageError("nothing to fetch", hint="Name tasks or suites, or models with -m.")
     from vlmbench.data.hub.fetch import plan_fetch
+    from vlmbench.data.location import user_data_root
     from vlmbench.run.prepare import roles_left_out, wanted_models, wanted_tasks
 
     asked = _roles(roles)
     models = wanted_models(model or [])
-    wanted = wanted_tasks(tasks or [], user_path(data_root) if data_root else None, asked)
+    wanted = wanted_tasks(tasks or [], user_data_root(data_root), asked)
     with stderr().status("looking at what is here and on the hub"):
         plan = plan_fetch(wanted, workers=workers, verify=verify)
     if plan.tasks and not as_json:

@@ -32,6 +32,7 @@ with leaving_at_once():  # these imports take a moment
         fetch,
         imports,
         leaderboard,
+        merge,
         models,
         report,
         run,
@@ -86,6 +87,7 @@ app.command("show")(show.show)
 app.command("compare", cls=compare.CompareCommand)(compare.compare)
 app.add_typer(baseline.app, name="baseline")
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("merge")(merge.merge)
 app.command("export", cls=export.ExportCommand)(export.export)
 app.command("import", cls=imports.ImportCommand)(imports.import_results)
 app.add_typer(cache.app, name="cache")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmbench.cli.adapting.planned import plan_table, show_transfer_cost
+from vlmbench.cli.adapting.numbers import MOST_DIGITS, parse_draws, parse_numbers
+from vlmbench.cli.adapting.planned import plan_table, shard_line, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
+from vlmbench.cli.watching.choice import listener_for, show_costs
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError
 from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
@@ -19,11 +21,11 @@ from vlmbench.storage.base import Location
 from vlmbench.storage.locations import results_location
 
 if TYPE_CHECKING:
+    from vlmbench.cli.watching.progress import TerminalListener
+    from vlmbench.cli.watching.workers_table import WorkersTable
     from vlmbench.run.listener import PairResult
     from vlmbench.run.plan import Plan, RunRequest
 
-MOST_DIGITS = 18
-"""Longer numbers are refused as text: Python itself refuses to read thousands of digits."""
 CONTINUES = "Interrupted. Finished pairs are on disk; the same command continues."
 """The message after Ctrl-C in the middle of a run."""
 
@@ -49,7 +51,12 @@ def run(
             metavar="PATH", help="The folder in which records are written. A URL such as s3://BUCKET/RUNS works too."
         ),
     ] = str(RESULTS),
-    data_root: Annotated[Path | None, typer.Option(help="The folder that holds your datasets.")] = None,
+    data_root: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The folder that holds your datasets. A URL such as s3://BUCKET/DATA works too."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps, or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="The model's precision: fp32, or bf16 or fp16 by autocast.")] = "fp32",
     batch_size: Annotated[str, typer.Option(help="Number of images in a forward pass, or auto.")] = "auto",
@@ -140,6 +147,10 @@ def run(
         str, typer.Option(help="What runs the pairs. local: this process, one pair after the other.")
     ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="i/N", help="Run only the part i of N parts of the plan, such as 1/4, for a job array."),
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Let a hub repository run its own Python code.")
     ] = False,
@@ -149,9 +160,10 @@ def run(
     Pairs that are already on disk are not run again, so the same command continues an interrupted run.
     """
 
-    place = results_location(results)  # a wrong one is said before the imports, which take seconds
+    place = results_location(results)  # an error comes before the imports, which take seconds
     load_plugins(plugin or [])
     with heavy_imports():
+        from vlmbench.data.location import user_data_root
         from vlmbench.run.plan import RunRequest
         from vlmbench.tasks.base import TaskOptions
         from vlmbench.transfer.every import every_transfer
@@ -161,7 +173,7 @@ def run(
         tasks=tuple(task),
         suites=tuple(suite),
         results=place,
-        data_root=user_path(data_root) if data_root else None,
+        data_root=user_data_root(data_root),
         device=device,
         precision=precision,
         batch_size=parse_batch_size(batch_size),
@@ -192,6 +204,7 @@ def run(
         workers=workers,
         trust_remote_code=trust_remote_code,
         executor=executor,
+        shard=parse_shard(shard),
         plugins=tuple(user_path(path).absolute() for path in plugin or []),
     )
     run_and_show(request, dry_run=dry_run, profile=profile)
@@ -205,6 +218,10 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
 
             import_adapters(request.models)
         plan = make_plan(request)  # it may download, which Ctrl-C must not tear
+    if plan.shard is not None:
+        print_aside(shard_line(plan.shard))
+        if not plan.pairs:
+            return []
     if dry_run:
         from vlmbench.remarks.codes import is_strict
 
@@ -218,30 +235,45 @@ def run_and_show(request: RunRequest, *, dry_run: bool = False, profile: bool = 
             print_error(problem, about=name)
         remarked = request.strict and any(is_strict(remark) for task in plan.tasks for remark in task.remarks)
         raise typer.Exit(1 if remarked or any(task.problem for task in plan.tasks) else 0)
-    outcomes = carry_out([(plan, request)], pairs=len(plan.models) * len(plan.tasks))
-    show_outcomes(outcomes, request.results or RESULTS, profile=profile)
+    listener = listener_for(plan, request)
+    outcomes = carry_out([(plan, request)], listener)
+    title = "" if plan.shard is None else f"Shard {plan.shard.number:,} of {plan.shard.of:,}"
+    show_outcomes(outcomes, request.results or RESULTS, profile=profile, title=title, listener=listener)
     return outcomes
 
 
-def carry_out(planned: Iterable[tuple[Plan, RunRequest]], *, pairs: int) -> list[PairResult]:
-    """Run plans one after another. A plan is taken when the previous one is done; ``pairs`` counts the pairs of all."""
-    from vlmbench.cli.progress import TerminalListener
+def carry_out(
+    planned: Iterable[tuple[Plan, RunRequest]], listener: TerminalListener | WorkersTable
+) -> list[PairResult]:
+    """Run plans one after another. A plan is taken when the previous one is done.
 
+    Args:
+        listener: for all plans together.
+    """
     with heavy_imports():
         from vlmbench.run.execute import execute
 
-    with TerminalListener(pairs) as listener:
+    with listener:
         try:
             return [result for plan, request in planned for result in execute(plan, request, listener)]
         except KeyboardInterrupt:
             raise KeyboardInterrupt(CONTINUES) from None
 
 
-def show_outcomes(outcomes: list[PairResult], results: Location, *, profile: bool = False, title: str = "") -> None:
-    """Print the results of a run. Exits with a code above 0 if a pair failed."""
+def show_outcomes(
+    outcomes: list[PairResult],
+    results: Location,
+    *,
+    profile: bool = False,
+    title: str = "",
+    listener: TerminalListener | WorkersTable | None = None,
+) -> None:
+    """Print the results of a run, and what it cost if it had workers. Exits with a code above 0 if a pair failed."""
     show_summary(outcomes, results, title=title)
     if profile:
         show_profiles(outcomes)
+    if listener is not None:
+        show_costs(listener)
     show_pictures(outcomes, results)
     if code := max(outcome.exit_code for outcome in outcomes):
         raise typer.Exit(code)
@@ -310,36 +342,19 @@ def parse_batch_size(text: str) -> int | None:
     return int(text)
 
 
-def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
-    """Whole numbers with commas between them.
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """A shard from the command line; None for the whole plan.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the text is not i/N with two whole numbers. Their range is checked by the request.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= MOST_DIGITS for part in parts):
         shown = one_line(text, LONGEST_IN_TABLE)
-        raise UsageError(f"{flag} takes whole numbers with commas between them, such as 1,2,4, not {shown!r}")
-    long = next((part for part in parts if len(part) > MOST_DIGITS), None)
-    if long is not None:
-        raise UsageError(f"{flag}: a number of {len(long):,} digits is too large")
-    return tuple(map(int, parts))
-
-
-def parse_draws(text: str) -> tuple[int, ...]:
-    """The draws of ``--seeds``: ``5`` is 0 to 4, and ``0,3`` is these two.
-
-    Raises:
-        UsageError: it is something else, or too many draws.
-    """
-    from vlmbench.transfer.every import MOST_DRAWS
-
-    numbers = parse_numbers("--seeds", text)
-    if "," in text:
-        return numbers
-    if numbers[0] > MOST_DRAWS:
-        raise UsageError(f"--seeds is the number of draws, at most {MOST_DRAWS:,}, not {numbers[0]:,}")
-    return tuple(range(numbers[0]))
+        raise UsageError(f"--shard takes i/N, such as 1/4 for the first of four parts, not {shown!r}")
+    return int(parts[0]), int(parts[1])
 
 
 def parse_settings(settings: list[str], readout: str | None, *, flag: str = "--set") -> dict[str, Any]:

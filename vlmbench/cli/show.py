@@ -53,7 +53,11 @@ def show(
         typer.Option("--samples", "-n", help="Show at most this number of the worst samples.", min=0, max=MOST_SAMPLES),
     ] = 12,
     data_root: Annotated[
-        Path | None, typer.Option(help="The folder with your datasets. The samples' pictures are read from it.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The folder with your datasets, or its URL. The samples' pictures are read from it.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers and the worst samples as JSON, and write no page.")
@@ -102,7 +106,7 @@ def _check_free(output: Path | None, chosen: Chosen) -> None:
         raise UsageError(f"{str(output)!r} is the record that is shown", hint="Name another file with -o.")
 
 
-def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool) -> RecordPage:
+def _page(chosen: Chosen, count: int, data_root: str | None, *, pictures: bool) -> RecordPage:
     from vlmbench.card_files import model_card_files
     from vlmbench.catalogue import known_task
     from vlmbench.reports.site.record_page import Data, record_page
@@ -122,7 +126,7 @@ def _page(chosen: Chosen, count: int, data_root: Path | None, *, pictures: bool)
     )
 
 
-def _open_data(record: Record, data_root: Path | None) -> Data:
+def _open_data(record: Record, data_root: str | None) -> Data:
     """Open the record's data from this machine. Nothing is downloaded."""
     from vlmbench.remarks.base import gathered_remarks
     from vlmbench.remarks.codes import WARNING
@@ -130,6 +134,7 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
 
     try:
         with heavy_imports():  # a task's plugin imports torch
+            from vlmbench.data.location import user_data_root
             from vlmbench.data.open import open_dataset
             from vlmbench.run.opened import source_context
             from vlmbench.run.plan import check_data_root
@@ -137,7 +142,7 @@ def _open_data(record: Record, data_root: Path | None) -> Data:
 
             task_plugin(record.task.plugin)
         with gathered_remarks(WARNING):  # the record already has these remarks
-            root = user_path(data_root) if data_root else None
+            root = user_data_root(data_root)
             check_data_root(root)
             card = _task_of(record)
             own = record.task.protocol.get("class_names_from") == "option"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from vlmbench.cards import SourceSpec
 from vlmbench.data.remote import Remote
 from vlmbench.errors import BadSampleError, NoImagesError, PluginError
+from vlmbench.storage.base import Location, Url
 
 if TYPE_CHECKING:
     import numpy as np
@@ -294,7 +294,8 @@ class SourceContext:
     """What a source may use besides its own spec.
 
     Attributes:
-        data_root: the folder in which relative paths are looked up first; None: only in the working directory.
+        data_root: the folder in which relative paths are looked up first; None: only in the working directory. A source
+            never gets a URL: :mod:`vlmbench.data.open` copies the data first, or lets the source stream it.
         offline: never ask a hub, only its cache.
         class_names: the card's class names, in label order; None if the card leaves them to the data.
         target: the kind of target that the task needs.
@@ -304,7 +305,7 @@ class SourceContext:
             (:class:`MayLackImages`), because the answers to it were made elsewhere.
     """
 
-    data_root: Path | None = None
+    data_root: Location | None = None
     offline: bool = False
     class_names: tuple[str, ...] | None = None
     target: TargetKind = "class"
@@ -321,6 +322,8 @@ class SourceContext:
 
 OpenSource = Callable[[SourceSpec, SourceContext], ImageDataset]
 """Opens a dataset. Raises MissingDataError if it is not there, DataError or LabelError if it cannot be used."""
+StreamSource = Callable[[Url, SourceSpec, SourceContext], ImageDataset | None]
+"""Opens a dataset at a URL; None if there is nothing. Raises the same errors, and StoreError for the storage."""
 
 
 @dataclass(frozen=True)
@@ -337,7 +340,10 @@ class Source:
         other_locations: whether it uses ``other_locations``.
         split: whether it uses ``split``.
         revision: whether it uses ``revision``.
-        remote: how to get data that is not on this machine; None if its data is always on this machine.
+        remote: how to get data that is not on this machine; None if its data is on this machine or at a URL.
+        stream: opens a dataset at a URL without a copy; None: the dataset is copied to this machine first.
+        below_root: the files and folders below the data root that an entry may mean; None: its locations. If the data
+            root is a URL, these are copied.
     """
 
     open: OpenSource
@@ -347,6 +353,8 @@ class Source:
     split: bool = False
     revision: bool = False
     remote: Remote | None = None
+    stream: StreamSource | None = None
+    below_root: Callable[[SourceSpec], Sequence[str]] | None = None
 
     def options_of(self, spec: SourceSpec) -> Sequence[str] | None:
         """The options that an entry may have; None if they are not known.

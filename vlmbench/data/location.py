@@ -14,10 +14,13 @@ from pathlib import Path, PurePosixPath
 
 from vlmbench import files
 from vlmbench.cards import SourceSpec
-from vlmbench.data.base import SourceContext
-from vlmbench.errors import DataError, MissingDataError
+from vlmbench.data.base import Source, SourceContext
+from vlmbench.errors import DataError, MissingDataError, UsageError
 from vlmbench.files import is_folder
 from vlmbench.paths import user_path
+from vlmbench.storage.base import Location, Url, is_url
+from vlmbench.storage.locations import is_object_storage, user_location
+from vlmbench.storage.schemes import WHOLE
 from vlmbench.wording import listed
 
 
@@ -34,16 +37,49 @@ class Place:
     path: Path
 
 
+def user_data_root(text: str | Path | None) -> Location | None:
+    """The data root that a user wrote: a folder or a URL of object storage; None if the user wrote none.
+
+    Raises:
+        UsageError: it is another kind of URL, has credentials, or is not complete.
+        MissingDependencyError: the package for this kind of URL is not installed.
+    """
+    if text is None or not str(text):
+        return None
+    found = user_location(text)
+    if isinstance(found, Url) and not is_object_storage(found.text):
+        schemes = listed([f"{scheme}://" for scheme in WHOLE], "and")
+        raise UsageError(
+            f"the data root '{found}' is not in object storage", hint=f"Data is read from {schemes}, or from a folder."
+        )
+    return found
+
+
+def is_at_url(source: Source, spec: SourceSpec, context: SourceContext) -> bool:
+    """Whether an entry may mean data at a URL."""
+    if source.remote is not None and source.remote.is_remote(spec):
+        return False
+    return isinstance(context.data_root, Url) or any(map(is_object_storage, (spec.location, *spec.other_locations)))
+
+
 def roots(context: SourceContext) -> list[Path]:
-    """The folders under which relative locations are looked up, in order."""
+    """The folders of this machine under which relative locations are looked up, in order."""
     found = [Path.cwd()]
-    if context.data_root is not None:
+    if isinstance(context.data_root, Path):
         found.insert(0, user_path(context.data_root).absolute())
     return list(dict.fromkeys(found))
 
 
+def shown_roots(context: SourceContext) -> str:
+    """The folders and the URL under which relative locations are looked up, in words."""
+    first = [str(context.data_root)] if isinstance(context.data_root, Url) else []
+    return listed([*first, *map(str, roots(context))])
+
+
 def candidates(location: str, context: SourceContext) -> list[Path]:
-    """The places that a location may mean, in the order they are tried."""
+    """The places of this machine that a location may mean, in the order they are tried. A URL means none."""
+    if is_url(location):
+        return []
     path = user_path(location)
     return [path] if path.is_absolute() else [root / path for root in roots(context)]
 
@@ -95,10 +131,13 @@ def missing(spec: SourceSpec, context: SourceContext, *, looked_for: Sequence[st
     """
     layouts = looked_for if looked_for is not None else [spec.location, *spec.other_locations]
     if len(layouts) == 1 and looked_for is None:
-        where = ", ".join(map(str, candidates(layouts[0], context)))
+        url = layouts[0] if is_url(layouts[0]) else None
+        if url is None and isinstance(context.data_root, Url) and not user_path(layouts[0]).is_absolute():
+            url = f"{context.data_root}/{layouts[0]}"
+        where = ", ".join([*([url] if url else []), *map(str, candidates(layouts[0], context))])
     else:
-        where = f"{', '.join(layouts)} (looked in {listed([*map(str, roots(context))])})"
-    relative = [layout for layout in layouts if not user_path(layout).is_absolute()]
+        where = f"{', '.join(layouts)} (looked in {shown_roots(context)})"
+    relative = [layout for layout in layouts if not is_url(layout) and not user_path(layout).is_absolute()]
     return MissingDataError(f"{spec.kind} {spec.location!r}: not found at {where}", looked_for=relative or None)
 
 

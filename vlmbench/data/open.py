@@ -10,11 +10,11 @@ from vlmbench.cards import SourceSpec
 from vlmbench.data import SOURCES
 from vlmbench.data.base import ImageDataset, Source, SourceContext, as_source
 from vlmbench.data.labels import check_dataset
-from vlmbench.data.location import nearest_hint, roots
+from vlmbench.data.location import is_at_url, nearest_hint, shown_roots
 from vlmbench.errors import MissingDataError, UsageError, VlmbenchError
 from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
-from vlmbench.wording import listed
+from vlmbench.storage.base import is_url
 
 _COLUMNS = 80
 _FIELDS = ("folders", "other_locations", "split", "revision")
@@ -55,7 +55,13 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
         UsageError: it has a field or option that its source does not use.
         UnknownNameError: its kind of source is not registered.
     """
-    dataset = checked_source(spec).open(spec, context)
+    source = checked_source(spec)
+    if is_at_url(source, spec, context):
+        from vlmbench.data.urls.opened import open_at_url
+
+        dataset = open_at_url(source, spec, context)
+    else:
+        dataset = source.open(spec, context)
     check_dataset(
         dataset,
         context.class_names,
@@ -114,7 +120,7 @@ def _places(absent: Sequence[tuple[SourceSpec, MissingDataError]], context: Sour
     lines = ["the dataset is in none of its places:"]
     layouts = [(spec.kind, layout) for spec, error in absent for layout in error.looked_for or ()]
     if layouts:
-        lines.append(f"  looked in {listed([*map(str, roots(context))])} for")
+        lines.append(f"  looked in {shown_roots(context)} for")
         width = max(len(kind) for kind, _ in layouts)
         kinds = [kind for kind, _ in layouts]
         for (kind, layout), before in zip(layouts, ["", *kinds], strict=False):
@@ -139,6 +145,8 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
 
 def _next_step(absent: Sequence[tuple[SourceSpec, MissingDataError]]) -> str | None:
     if not any(error.looked_for for _, error in absent):
+        if is_url(absent[0][0].location):
+            return "Check the URL."
         path = user_path(absent[0][0].location)
         return nearest_hint(path) if len(absent) == 1 and path.is_absolute() else None
     if len(absent) == 1:

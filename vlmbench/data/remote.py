@@ -33,12 +33,14 @@ class RemoteFile:
         size: in bytes; None if unknown.
         sha256: the SHA-256 of the content; None if unknown.
         git_sha1: the git object id; None if unknown.
+        md5: the MD5 of the content; None if unknown.
     """
 
     path: str
     size: int | None = None
     sha256: str | None = None
     git_sha1: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def mismatch(path: Path, file: RemoteFile) -> str | None:
         digest, expected = hashlib.sha256(), file.sha256
     elif file.git_sha1:
         digest, expected = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False), file.git_sha1
+    elif file.md5:
+        digest, expected = hashlib.md5(usedforsecurity=False), file.md5
     else:
         return None
     with path.open("rb") as stream:
@@ -171,7 +175,7 @@ def verify_files(place: str, cached: Sequence[tuple[RemoteFile, Path]]) -> Verif
     Raises:
         DataError: no cached file has a known hash.
     """
-    known = [(file, path) for file, path in cached if file.sha256 or file.git_sha1]
+    known = [(file, path) for file, path in cached if file.sha256 or file.git_sha1 or file.md5]
     if cached and not known:
         raise DataError(
             f"{place}: the hash of its {either(len(cached), 'cached file is', f'{len(cached):,} cached files is')} not "

@@ -135,6 +135,14 @@ class FeatureEngine:
     def _space(self, encoder: Encoder, width: int | None = None) -> FeatureSpace | None:
         return self.spaces.of(self.model, encoder, width) if self.spaces else None
 
+    def image_space(self) -> FeatureSpace | None:
+        """The cache of the features of whole images; None if nothing is cached."""
+        return self._space("image")
+
+    def text_space(self) -> FeatureSpace | None:
+        """The cache of the features of texts; None if nothing is cached."""
+        return self._space("text")
+
     def texts(self, texts: Sequence[str], *, called: Called = "text") -> Tensor:
         """Encode N texts to (N, D) float32 on the CPU, unit length, with :func:`.texts.encode.encode_texts`."""
         encoders, space = self.encoders, self._space("text")

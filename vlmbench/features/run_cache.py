@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from vlmbench.features.cache.files import evict, features_folder, limit_bytes
 from vlmbench.features.cache.key import feature_space
 from vlmbench.features.cache.lock import SpaceLock
+from vlmbench.features.cache.rows import FeatureRows, rows_of_space
 from vlmbench.features.cache.space import FeatureSpace
 from vlmbench.features.images.batch import ImageTally
 from vlmbench.features.precision import Precision
@@ -25,6 +26,9 @@ class RunCache:
 
     Spaces that the run used are kept until it ends, so models of one run never evict each other.
 
+    Attributes:
+        notes_texts: whether :meth:`new_texts` is going to be asked for the texts that were encoded.
+
     Raises:
         UsageError: the cache's limit is not a number.
     """
@@ -34,6 +38,7 @@ class RunCache:
         self._use_cache = use_cache
         self._precision = precision
         self._model: Model | None = None
+        self.notes_texts = False
         self._open: dict[str, FeatureSpace] = {}
         self._held: list[SpaceLock] = []
 
@@ -53,6 +58,8 @@ class RunCache:
             self._open[encoder] = FeatureSpace(
                 features_folder(), description, description["embedding_dim"], limit=self._limit
             )
+            if encoder == "text" and self.notes_texts:
+                self._open[encoder].noted = []
         return self._open[encoder]
 
     def count(self, tally: ImageTally, texts: CacheUse, text_seconds: float) -> None:
@@ -61,6 +68,14 @@ class RunCache:
             space.count(encoded=tally.encoded, seconds=tally.forward_seconds, hits=tally.hits)
         if space := self._open.get("text") or self._open.get("text vectors"):
             space.count(encoded=texts.text_misses, seconds=text_seconds, hits=texts.text_hits)
+
+    def new_texts(self) -> FeatureRows | None:
+        """The features of the texts that were encoded since the last call; None if there are no new ones."""
+        space = self._open.get("text")
+        if space is None or not space.noted:
+            return None
+        keys, space.noted = space.noted, []
+        return rows_of_space(space, keys)
 
     def close_model(self) -> None:
         """Close the spaces of the current model, and hold them until the run ends."""

@@ -260,6 +260,7 @@ RESULT_COLUMNS: tuple[ResultColumn, ...] = (
     ResultColumn("precision", "string", "`fp32`, `fp16` or `bf16`", lambda r: r.run.precision or None),
     ResultColumn("device", "string", "the device, such as `cpu` or `cuda:0`", lambda r: r.run.device or None),
     ResultColumn("processor", "string", "the GPU's or the processor's name", lambda r: r.run.processor),
+    ResultColumn("machine", "string", "the machine's GPUs, cores and memory", lambda r: r.run.machine),
     ResultColumn("batch_size", "Int64", "the number of images in a batch", lambda r: r.run.batch_size or None),
     ResultColumn("workers", "Int64", "the number of threads that decode images", lambda r: r.run.workers),
     ResultColumn("started", "datetime64[us, UTC]", "when the run began", lambda r: r.run.started),

@@ -56,6 +56,10 @@ class Failure(Part):
         """Leave transfer out of the notes of zero-shot runs, which stay as older versions wrote them."""
         return {name: value for name, value in dump(self).items() if value or name != "transfer"}
 
+    def logged(self, log: str) -> Failure:
+        """The same failure, with the name of its log in the message."""
+        return self.model_copy(update={"message": f"{self.message} (log: {log})"})
+
     @property
     def asked(self) -> str:
         """The name of the question, as in :attr:`vlmbench.records.Summary.asked`."""

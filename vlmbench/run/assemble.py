@@ -18,7 +18,7 @@ from vlmbench.records import DatasetInfo, GivenFile, ModelInfo, Predictions, Rec
 from vlmbench.remarks.base import Remark
 from vlmbench.remarks.codes import CHOICES
 from vlmbench.run.identity import environment, full_protocol
-from vlmbench.run.machine import processor_name
+from vlmbench.run.machine import machine_kind, processor_name
 from vlmbench.tasks.base import Outcome, Question, TaskOptions, question_data
 from vlmbench.tasks.subset import drawn
 
@@ -75,6 +75,7 @@ def build_record(
             peak_memory_bytes=peak_memory_bytes,
             device=str(engine.device),
             processor=processor_name(str(engine.device)),
+            machine=machine_kind(),
             precision=engine.settings.precision,
             batch_size=engine.settings.batch_size,
             workers=engine.settings.decoding_threads,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.records import BadSample, Record
+from vlmbench.storage.base import Location
 from vlmbench.tasks.base import TaskOptions
 
 
@@ -32,7 +33,7 @@ class RunSettings:
         measure_memory: whether to measure the peak of memory, which resets the system's count.
     """
 
-    data_root: Path | None = None
+    data_root: Location | None = None
     device: str = "auto"
     precision: str = "fp32"
     batch_size: int | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from vlmbench.asked import other_size
 from vlmbench.cards import Role, TaskCard
@@ -14,6 +13,7 @@ from vlmbench.data.open import open_dataset
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import Gathered, Remark, gathered_remarks, say
 from vlmbench.remarks.codes import VAL_ABSENT, WARNING
+from vlmbench.storage.base import Location
 from vlmbench.tasks.base import Question, SharedDatasets, TaskOptions, TaskPlugin, needed_roles
 
 
@@ -53,7 +53,7 @@ def open_task(
     card: TaskCard,
     plugin: TaskPlugin,
     options: TaskOptions,
-    data_root: Path | None,
+    data_root: Location | None,
     *,
     offline: bool = False,
     objects: Mapping[str, ImageDataset] | None = None,
@@ -173,7 +173,7 @@ def _open_role(card: TaskCard, role: Role, context: SourceContext) -> ImageDatas
 def source_context(
     card: TaskCard,
     plugin: TaskPlugin,
-    data_root: Path | None,
+    data_root: Location | None,
     *,
     offline: bool = False,
     own_names: tuple[str, ...] | None = None,

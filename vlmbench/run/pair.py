@@ -20,7 +20,9 @@ from vlmbench.card_files import GIVEN_ANSWERS
 from vlmbench.cards import Role
 from vlmbench.data.base import Chosen, MayLackImages, content_if_readable, fingerprint, id_sha256, images_absent
 from vlmbench.errors import BadSampleError, StrictError, UnsupportedError, VlmbenchError, unexpected
+from vlmbench.features.done_elsewhere import DoneElsewhere, take_over
 from vlmbench.features.engine import FeatureEngine
+from vlmbench.features.images.parts import EncodedPart, encode_part
 from vlmbench.features.peak_memory import PeakMemory
 from vlmbench.features.saved_answers import SavedAnswers
 from vlmbench.models.base import Model
@@ -37,6 +39,7 @@ from vlmbench.run.opened import OpenedTask
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.base import (
     DrawPictures,
+    EncodesImages,
     Outcome,
     Question,
     TaskPlugin,
@@ -63,6 +66,7 @@ class PairAnswer:
         found: the id of the earlier record that answers the job.
         failure: the reason, if the job failed or is unsupported.
         exit_code: the exit code of this answer alone.
+        log: what workers wrote while they did the job, see :func:`vlmbench.run.pool.log_text.pair_log`.
     """
 
     number: int
@@ -73,17 +77,19 @@ class PairAnswer:
     found: str | None = None
     failure: Failure | None = None
     exit_code: int = 0
+    log: str = ""
 
 
-def answer_job(job: Job, state: ProcessState) -> PairAnswer:
+def answer_job(job: Job, state: ProcessState, done: DoneElsewhere | None = None) -> PairAnswer:
     """Carry out one job. Any error becomes a failure of the job and does not stop the run.
 
     Args:
         state: the models and datasets that this process has loaded.
+        done: what other workers have done of it.
     """
     started = datetime.now(timezone.utc)
     try:
-        pair = _load(job, state)
+        pair = _load(job, state, done)
         earlier = _earlier(pair)
         return PairAnswer(job.number, "found", found=earlier.id) if earlier else _answer(pair, started)
     except Exception as error:  # a bug in a model or plugin too: it fails the pair, not the run
@@ -98,6 +104,7 @@ class _Pair:
         others: the models that the answer uses beside ``model``, by name.
         settings: the fields of the protocol that the user set and the question uses.
         unused: a remark on fields that the question does not use.
+        done: what other workers have done of it.
     """
 
     job: Job
@@ -108,6 +115,7 @@ class _Pair:
     question: Question
     settings: Mapping[str, Any]
     unused: tuple[Remark, ...]
+    done: DoneElsewhere
 
     @property
     def data(self) -> dict[Role, Chosen]:
@@ -137,7 +145,32 @@ class _Pair:
         )
 
 
-def _load(job: Job, state: ProcessState) -> _Pair:
+def encode_images(job: Job, state: ProcessState, start: int, stop: int, *, carry: bool) -> EncodedPart | None:
+    """Encode some of the images of a job into the feature cache.
+
+    Args:
+        start: the first of them, as a position among the samples that the question encodes.
+        stop: the position after the last.
+        carry: whether their features are returned too.
+
+    Returns:
+        None if this model is not asked with features of whole images, or if the cache cannot keep them.
+
+    Raises:
+        VlmbenchError: as the pair itself will raise it.
+    """
+    pair = _load(job, state)
+    chosen = pair.question.encoded(pair.model) if isinstance(pair.question, EncodesImages) else None
+    if chosen is None:
+        return None
+    engine = state.engine(pair.model)
+    with gathered_remarks(WARNING):  # they are kept in the cache, and are made again when the pair is answered
+        part = encode_part(engine, chosen.dataset, chosen.indices[start:stop], carry=carry)
+    state.count_features(engine)
+    return part
+
+
+def _load(job: Job, state: ProcessState, done: DoneElsewhere | None = None) -> _Pair:
     task = state.task(job.task, job.options, images_optional=job.model.adapter == GIVEN_ANSWERS)
     if task.question is None:
         raise (
@@ -152,7 +185,7 @@ def _load(job: Job, state: ProcessState) -> _Pair:
     settings, unused = _settings_used(job, task.plugin, task.question, model)
     names = task.question.other_models if isinstance(task.question, UsesOtherModels) else ()
     others = {name: state.other_model(name) for name in names}
-    pair = _Pair(job, state, model, others, task, task.question, settings, unused)
+    pair = _Pair(job, state, model, others, task, task.question, settings, unused, done or DoneElsewhere())
     for said in unused:
         state.listener.remark(pair.name, said)
     _check_strict(pair, pair.known_remarks)
@@ -277,6 +310,7 @@ def _ask(pair: _Pair) -> _Asked:
     try:
         with gathered_remarks(WARNING, said):
             engine = pair.state.engine(pair.model)
+            take_over(pair.done, engine)
             if pair.job.save_answers is not None:
                 engine.saving = SavedAnswers(pair.job.save_answers, safe_name(pair.job.task.name))
             memory = PeakMemory(str(pair.model.device)) if pair.job.settings.measure_memory else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
 from vlmbench.card_files import GIVEN_ANSWERS
@@ -36,6 +37,7 @@ from vlmbench.run.names import (
     source_card,
 )
 from vlmbench.run.opened import OpenedData, OpenedTask, open_task
+from vlmbench.run.shards import Shard, check_shard, job_order, part_of
 from vlmbench.storage.base import Location
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions, TaskPlugin
@@ -64,6 +66,7 @@ class RunRequest:
         save_answers: the folder in which the models' answers are kept, in the form that ``predictions:`` reads, if
             there are several models in a folder for each; None: nowhere. Then no earlier record counts as an answer.
         learn_from: the task whose train data ``transfers`` learn from, by name or card; None: each task's own.
+        shard: (i, N) is the part i of N of the plan, counted from 1, see :mod:`vlmbench.run.shards`; None: all of it.
 
     The other attributes are those of :class:`~vlmbench.run.job.RunSettings`.
     """
@@ -71,7 +74,7 @@ class RunRequest:
     models: tuple[ModelAsked, ...]
     tasks: tuple[TaskAsked, ...]
     results: Location | None
-    data_root: Path | None = None
+    data_root: Location | None = None
     device: str = "auto"
     precision: str = "fp32"
     batch_size: int | None = None
@@ -91,6 +94,7 @@ class RunRequest:
     learn_from: str | TaskCard | None = None
     measure_memory: bool = True
     save_answers: Path | None = None
+    shard: tuple[int, int] | None = None
 
     @property
     def settings(self) -> RunSettings:
@@ -103,19 +107,41 @@ class RunRequest:
                 raise UsageError(f"{name} must be a whole number above 0, or None, not {value!r}")
         if self.results is None and self.options.visuals:
             raise UsageError("pictures need a results folder, but this run has none", hint="Name one: results=DIR.")
+        if self.shard is not None:
+            check_shard(self.shard)
 
 
 @dataclass(frozen=True)
 class Plan:
     """The models and the tasks of a run, in the order in which the user named them. Every model answers every task.
 
+    The pair with the number n is that of the model n // T and the task n % T, if there are T tasks.
+
     Attributes:
         objects: the models that the user gave as Python objects, by the name of their card.
+        shard: the part of the plan that is run; None: every pair. Only the models and tasks of this part are there.
     """
 
     models: tuple[ModelCard, ...]
     tasks: tuple[OpenedTask, ...]
     objects: Mapping[str, GivenModel] = field(default_factory=dict)
+    shard: Shard | None = None
+
+    @cached_property
+    def pairs(self) -> tuple[int, ...]:
+        """The numbers of the pairs that are run, models first, see :func:`~vlmbench.run.shards.job_order`."""
+        if self.shard is not None:
+            return self.shard.pairs
+        return job_order(len(self.models), [task.options.transfer for task in self.tasks])
+
+    def pair(self, number: int) -> tuple[ModelCard, OpenedTask]:
+        """The model and the task of a pair."""
+        return self.models[number // len(self.tasks)], self.tasks[number % len(self.tasks)]
+
+    @property
+    def several_models(self) -> bool:
+        """Whether the whole plan has several models, also if this part has one."""
+        return (len(self.models) if self.shard is None else self.shard.of_models) > 1
 
     @property
     def remarks(self) -> Sequence[tuple[str, Remark]]:
@@ -179,6 +205,10 @@ def make_plan(request: RunRequest) -> Plan:
                 ADAPTERS.get(other_card(name, objects, own).adapter)
     _check_options(request.options, plugins.values())
     check_data_root(request.data_root)
+    images_optional = any(model.adapter == GIVEN_ANSWERS for model in models)
+    shard = None
+    if request.shard is not None:
+        models, asked, shard = part_of(models, asked, *request.shard)
     shared: dict[Hashable, OpenedData] = {}
     contents = ContentHashes(index_folder(request.use_cache and not request.force))
     return Plan(
@@ -193,13 +223,14 @@ def make_plan(request: RunRequest) -> Plan:
                 objects=datasets,
                 shared=shared,
                 contents=contents,
-                images_optional=any(model.adapter == GIVEN_ANSWERS for model in models),
+                images_optional=images_optional,
             )
             if task.broken is None
             else OpenedTask(task.card, plugins[task.card.name], task.options, None, task.broken)
             for task in asked
         ),
         objects,
+        shard,
     )
 
 
@@ -246,11 +277,11 @@ def _settable(name: str, known: frozenset[str]) -> str:
     return f"{near} {every}" if near.startswith("Did") else every
 
 
-def check_data_root(data_root: Path | None) -> None:
-    """Refuse a ``--data-root`` that does not exist.
+def check_data_root(data_root: Location | None) -> None:
+    """Refuse a ``--data-root`` that does not exist. Whether a URL exists is seen when data is looked for.
 
     Raises:
         UsageError: it is not a folder.
     """
-    if data_root is not None and not data_root.is_dir():
+    if isinstance(data_root, Path) and not data_root.is_dir():
         raise UsageError(f"--data-root {str(data_root)!r} is not a folder")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vlmbench.cards import ROLES, ModelCard, Role
 from vlmbench.data.hub.fetch import Wanted
@@ -14,6 +13,7 @@ from vlmbench.models.base import LoadOptions
 from vlmbench.run.names import resolve_models, resolve_tasks
 from vlmbench.run.opened import source_context
 from vlmbench.run.plan import check_data_root, check_task
+from vlmbench.storage.base import Location
 from vlmbench.tasks import task_plugin
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.wording import listed
@@ -33,7 +33,7 @@ class ModelOutcome:
     problem: VlmbenchError | None = None
 
 
-def wanted_tasks(names: Iterable[str], data_root: Path | None, roles: Sequence[Role] = ("test",)) -> list[Wanted]:
+def wanted_tasks(names: Iterable[str], data_root: Location | None, roles: Sequence[Role] = ("test",)) -> list[Wanted]:
     """The tasks with these names, with the kind of target that the plugin needs: one entry for each role.
 
     Args:

@@ -5,7 +5,8 @@ Executors make one for each process.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +15,7 @@ from vlmbench.cards import ModelCard, TaskCard
 from vlmbench.data.contents import ContentHashes
 from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.features.cache.files import index_folder
+from vlmbench.features.cache.rows import FeatureRows
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.memory import FeatureMemory
 from vlmbench.features.precision import check_precision, resolve_device
@@ -38,6 +40,11 @@ CPU_BATCH, ACCELERATOR_BATCH = 8, 256
 """The default number of images in a forward pass. An accelerator needs large batches (they are halved if memory runs
 out). On two cores, a ViT-B/32 is 6% faster with 32 images than with 8. A convolutional network is 80% slower, because
 the C library returns its larger activations to the system after every layer."""
+
+
+def default_batch(device: torch.device | str) -> int:
+    """The number of images in a forward pass, if the user does not name one."""
+    return CPU_BATCH if torch.device(device).type == "cpu" else ACCELERATOR_BATCH
 
 
 @dataclass
@@ -68,6 +75,9 @@ class ProcessState:
         contents: the content fingerprints of earlier runs.
         hashes: the content hashes of single samples, from earlier runs too.
         model_remarks: the remarks made while the current model was loaded.
+        halvings: how often the batch size is halved.
+        once: makes the block that loads a model or opens a task, from words about it. Workers of one machine use it to
+            download weights and data once.
 
     Raises:
         UsageError: the device or the precision cannot be used, or the cache's limit is not a number.
@@ -99,6 +109,8 @@ class ProcessState:
         self._closed: list[RunCache] = []
         self._datasets: dict[Hashable, OpenedData] = {}
         self.hashes = ContentHashes(index_folder(settings.use_cache))
+        self.halvings = 0
+        self.once: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     @classmethod
     def of_new_process(cls, settings: RunSettings, listener: Listener) -> ProcessState:
@@ -123,16 +135,17 @@ class ProcessState:
             if task.options == options and task.card == card:
                 return task
         settings = self.settings
-        opened = open_task(
-            card,
-            task_plugin(card.plugin),
-            options,
-            settings.data_root,
-            offline=settings.offline,
-            shared=self._datasets,
-            contents=self.hashes,
-            images_optional=images_optional,
-        )
+        with self.once(f"data of {card.name}"):
+            opened = open_task(
+                card,
+                task_plugin(card.plugin),
+                options,
+                settings.data_root,
+                offline=settings.offline,
+                shared=self._datasets,
+                contents=self.hashes,
+                images_optional=images_optional,
+            )
         self.opened.append(opened)
         known.append(opened)
         return opened
@@ -186,16 +199,28 @@ class ProcessState:
         """A new engine for one pair with the current model."""
         return self._engine(model, self._cache, self._memory)
 
+    @property
+    def device(self) -> str:
+        """The torch device on which models are loaded."""
+        return self._device
+
+    def note_new_texts(self) -> None:
+        """Note the texts that are encoded from now on, for :meth:`new_texts`."""
+        self._cache.notes_texts = True
+
+    def new_texts(self) -> FeatureRows | None:
+        """The features of the texts that the current model encoded since the last call; None if it encoded no text."""
+        return self._cache.new_texts()
+
     def _other_engine(self, name: str) -> FeatureEngine:
         model = self.other_model(name)
         kept = self._others.get(name)
         return self.engine(model) if kept is None else self._engine(model, kept.cache, kept.memory)
 
     def _engine(self, model: Model, cache: RunCache, memory: FeatureMemory) -> FeatureEngine:
-        on_cpu = torch.device(model.device).type == "cpu"
         settings = EngineSettings(
             precision=self._precision,
-            batch_size=self.settings.batch_size or (CPU_BATCH if on_cpu else ACCELERATOR_BATCH),
+            batch_size=max(1, (self.settings.batch_size or default_batch(model.device)) >> self.halvings),
             workers=self.settings.workers,
             skip_bad=self.settings.skip_bad,
         )
@@ -232,7 +257,7 @@ class ProcessState:
         said = Gathered()
         loaded: Model | VlmbenchError
         try:
-            with gathered_remarks(WARNING, said):
+            with gathered_remarks(WARNING, said), self.once(f"weights of {card.name}"):
                 in_memory = self._objects.get(card.name)
                 loaded = in_memory.load() if in_memory is not None else ADAPTERS.get(card.adapter)(card, options)
         except Exception as error:  # a bug in an adapter

@@ -6,7 +6,7 @@ keeps nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,8 +28,12 @@ class RecordStore(Protocol):
             StoreError: they cannot be written.
         """
 
-    def pair_records(self, model: str, task: str) -> Sequence[Record]:
-        """All readable records of one pair of a model and a task."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> Sequence[Record]:
+        """All readable records of one pair of a model and a task.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
         """The complete record with this run id; None if there is no such record."""
@@ -48,7 +52,14 @@ class RecordStore(Protocol):
         """Keep the reason why a pair has no record."""
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Remove this reason, because the pair has a record now."""
+        """Remove this reason with its log, because the pair has a record now. Without a reason, a log stays."""
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        """Keep what a worker wrote while it did a pair. It replaces the pair's older log; an empty text removes that.
+
+        Returns:
+            The file's path below the results folder; None if the text is empty or this store keeps no logs.
+        """
 
     def visuals(self, record: Record) -> Location | None:
         """The folder for a record's pictures; None if this store cannot keep pictures."""
@@ -71,7 +82,7 @@ class NoStore:
     def check_writable(self) -> None:
         pass
 
-    def pair_records(self, model: str, task: str) -> Sequence[Record]:
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> Sequence[Record]:
         return ()
 
     def find(self, model: str, task: str, run_id: str) -> Record | None:
@@ -88,6 +99,9 @@ class NoStore:
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
         pass
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        return None
 
     def visuals(self, record: Record) -> Location | None:
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -18,7 +18,7 @@ from vlmbench.record_checks import check_place
 from vlmbench.records import Failure, Record
 from vlmbench.storage.base import Url
 from vlmbench.storage.remote import RemoteFolder
-from vlmbench.store import FAILED, VISUALS, entry_json, parse_record
+from vlmbench.store import FAILED, LOG, VISUALS, entry_json, parse_record
 
 REQUESTS = 16
 """Files that are read or written at the same time."""
@@ -87,8 +87,30 @@ class UrlStore:
         return self.root / name
 
     def clear_failure(self, model: str, task: str, plan_id: str) -> None:
-        """Remove the note of an earlier failure, since the pair has now succeeded."""
-        self._folder.remove(f"{_pair(model, task)}/{plan_id}{FAILED}")
+        """Remove the note of an earlier failure and its log, since the pair has a record. Other logs stay."""
+        stem = f"{_pair(model, task)}/{plan_id}"
+        try:
+            self._folder.read(f"{stem}{FAILED}")
+        except FileNotFoundError:
+            return
+        self._folder.remove(f"{stem}{FAILED}")
+        self._folder.remove(f"{stem}{LOG}")
+
+    def write_log(self, model: str, task: str, plan_id: str, text: str) -> str | None:
+        """Write what workers wrote while they did a pair; an empty text removes the log of an earlier run.
+
+        Returns:
+            The file's path below the root; None if the text is empty.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        name = f"{_pair(model, task)}/{plan_id}{LOG}"
+        if not text:
+            self._folder.remove(name)
+            return None
+        self._folder.write(name, text.encode(errors="replace"))
+        return name
 
     def visuals(self, record: Record) -> Url:
         """The folder of a record's pictures. It need not exist."""
@@ -123,8 +145,12 @@ class UrlStore:
             return None
         return record if sha256(predictions).hexdigest() == record.predictions.sha256 else None
 
-    def pair_records(self, model: str, task: str) -> list[Record]:
-        """Every readable record of one pair."""
+    def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
+        """Every readable record of one pair.
+
+        Args:
+            known: run ids of records that are left out, because the caller has read them.
+        """
         folder = _pair(model, task)
         names = [
             entry.name
@@ -132,6 +158,7 @@ class UrlStore:
             if entry.name.endswith(".json")
             and not entry.name.endswith(FAILED)
             and entry.name.rpartition("/")[0] == folder
+            and entry.name.rpartition("/")[2].removesuffix(".json") not in known
         ]
         if not names:
             return []

@@ -71,8 +71,7 @@ class DiskFolder:
         path = self.path(name)
         temporary = _temporary(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
+            _write_in_new_folder(temporary, data)
             if self._durable:
                 _sync(temporary)
             return _linked(temporary, path, data)
@@ -145,6 +144,19 @@ def _files(folder: Path) -> Iterator[tuple[Path, int, str]]:
                 yield path, found.st_size, f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
 
 
+def _write_in_new_folder(path: Path, data: bytes) -> None:
+    """Write a file, and make its folder. Another process may remove the folder as long as it is empty."""
+    for left in reversed(range(_TRIES)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_bytes(data)
+            return
+        except FileNotFoundError:
+            if not left:
+                raise
+
+
+_TRIES = 20
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -198,7 +210,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         if durable:
             _sync(path.parent)
     except BaseException as error:  # Ctrl-C too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise cannot_write(path, error) from error
         raise

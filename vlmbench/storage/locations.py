@@ -65,6 +65,11 @@ def user_location(text: str | os.PathLike[str]) -> Location:
     return Url(f"{name}://{'/'.join(parts)}")
 
 
+def is_object_storage(text: str) -> bool:
+    """Whether a text is a URL of object storage. Sources of other packages may have other URLs, which stay theirs."""
+    return is_url(text) and text.partition("://")[0].lower() in WHOLE
+
+
 def results_location(text: str | os.PathLike[str]) -> Location:
     """As :func:`user_location`, for a folder whose files must be listed.
 

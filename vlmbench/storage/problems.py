@@ -86,6 +86,11 @@ def is_missing(error: BaseException) -> bool:
     return (isinstance(error, FileNotFoundError) or _status(error) == 404) and not _no_place(error)
 
 
+def has_changed(error: BaseException) -> bool:
+    """Whether a request for one version of a file was refused, because the file has another version now."""
+    return _status(error) == 412 or _code(error) == "PreconditionFailed"
+
+
 def plain_error(url: Url, doing: str, error: BaseException) -> StoreError:
     """The error for a request that failed for good.
 

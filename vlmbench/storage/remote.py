@@ -6,11 +6,13 @@ The store of results, leases and mirrors use it. fsspec is imported with the fir
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +58,11 @@ class RemoteFolder:
         return RemoteFolder, (self._url,)  # a connection does not travel to another process
 
     @property
+    def url(self) -> Url:
+        """The folder's URL."""
+        return self._url
+
+    @property
     def can_create(self) -> bool:
         """Whether :meth:`create` works here, as far as it is known without a request."""
         scheme = WHOLE.get(self._url.scheme)
@@ -68,7 +75,7 @@ class RemoteFolder:
             FileNotFoundError: there is no such file.
             StoreError: it cannot be read.
         """
-        return bytes(self._try("read", name, lambda files, path: files.cat_file(path)))
+        return bytes(self.ask("read", name, lambda files, path: files.cat_file(path)))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one request. More than 100 MB go in parts, which S3 shows only when all are there.
@@ -77,7 +84,7 @@ class RemoteFolder:
             StoreError: it cannot be written, or this kind of storage shows files before they are complete.
         """
         self._check_whole()
-        self._try("write to", name, lambda files, path: files.pipe_file(path, data, **self._typed(name)))
+        self.ask("write to", name, lambda files, path: files.pipe_file(path, data, **self._typed(name)))
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file only if it does not exist yet, and say whether this call made it.
@@ -99,7 +106,7 @@ class RemoteFolder:
             StoreError: it cannot be removed.
         """
         try:
-            self._try("remove a file from", name, lambda files, path: files.rm_file(path))
+            self.ask("remove a file from", name, lambda files, path: files.rm_file(path))
         except FileNotFoundError:
             return
 
@@ -110,7 +117,7 @@ class RemoteFolder:
             StoreError: they cannot be listed.
         """
         try:
-            top = self._try("list", below, lambda files, path: files.ls(path, detail=True))
+            top = self.ask("list", below, lambda files, path: files.ls(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return
         folders = [found["name"].rstrip("/") for found in top if found["type"] == "directory"]
@@ -131,7 +138,7 @@ class RemoteFolder:
 
     def _below(self, path: str) -> list[dict[str, Any]]:
         try:
-            found = self._try("list", "", lambda files, _: files.find(path, detail=True))
+            found = self.ask("list", "", lambda files, _: files.find(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return []
         return [each for each in found.values() if each["type"] == "file"]
@@ -176,14 +183,23 @@ class RemoteFolder:
                 return False
             return True
 
-        if self._try("write to", name, make):
+        if self.ask("write to", name, make):
             return True
         try:
             return self.read(name) == data
         except FileNotFoundError:  # its owner has removed it meanwhile
             return False
 
-    def _try(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
+    def version(self, files: Any, path: str) -> str:
+        """The version of a file now."""
+        return _version(files.info(path, **self._asks_anew))
+
+    @property
+    def _asks_anew(self) -> dict[str, bool]:
+        """The argument without which the hub's file system answers from its memory."""
+        return {"refresh": True} if self._url.scheme == "hf" else {}
+
+    def ask(self, doing: str, name: str, ask: Callable[[Any, str], AnswerT]) -> AnswerT:
         """Ask the storage, and again after passing problems.
 
         Raises:
@@ -236,7 +252,28 @@ def upload(folder: Path, url: Url, *, last: str) -> None:
 _LOG = logging.getLogger(__name__)
 
 
+_SHARED: dict[Hashable, Any] = {}
+"""File systems by all that decides which server they ask and as whom. Making one of S3 takes a tenth of a second."""
+_DECISIVE = ("AWS_", "AZURE_", "GOOGLE_", "GCS", "HF_", "FSSPEC_", "HOME")
+"""Beginnings of the variables from which libraries take servers and credentials."""
+
+
 def _opened(url: Url) -> tuple[Any, str]:
+    """The file system that all folders of one storage share in this process, and the path of a URL in it."""
+    settings = frozenset((name, value) for name, value in os.environ.items() if name.startswith(_DECISIVE))
+    account = (
+        "" if url.scheme in ("s3", "s3a", "gs", "gcs", "hf", "memory") else url.text.partition("://")[2].split("/")[0]
+    )
+    key = os.getpid(), url.scheme, account, settings
+    files = _SHARED.get(key)
+    if files is None:
+        files, path = _new(url)
+        _SHARED[key] = files
+        return files, path
+    return files, str(files._strip_protocol(url.text)).rstrip("/")
+
+
+def _new(url: Url) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
@@ -268,4 +305,5 @@ def _version(found: dict[str, Any]) -> str:
         if found.get(name):
             return str(found[name]).strip('"')
     time = next((found[name] for name in ("LastModified", "last_modified", "mtime", "created") if name in found), "")
-    return f"{time}-{found.get('size')}"
+    written = time.timestamp() if isinstance(time, datetime) else time  # fsspec's memory gives both forms
+    return f"{written}-{found.get('size')}"

@@ -188,6 +188,14 @@ class UsesOtherModels(Protocol):
 
 
 @runtime_checkable
+class EncodesImages(Protocol):
+    """Implemented by questions that encode whole images one by one, so that several workers can share this work."""
+
+    def encoded(self, model: Model) -> Chosen | None:
+        """The samples whose features the answer takes from ``engine.images``; None if this model is asked otherwise."""
+
+
+@runtime_checkable
 class NamesSettings(Protocol):
     """Implemented by questions whose ``protocol`` does not list exactly the settings that the answer depends on.
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlmbench.data.base import ClipDataset, ImageDataset, frames_per_sample
+from vlmbench.data.base import Chosen, ClipDataset, ImageDataset, frames_per_sample
 from vlmbench.features.batches import rows_of
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.images.batch import ImageBatch
@@ -67,6 +67,11 @@ def zero_shot(
     return ClipClassifier(engine, encoder, features, count, encoder.logit_scale), engine.clips(
         encoder, dataset, indices
     )
+
+
+def encoded_one_by_one(model: Model, dataset: ImageDataset, indices: Sequence[int]) -> Chosen | None:
+    """The samples, if the model is a dual encoder; None if it is asked in another way."""
+    return None if lacks_encoders(model) else Chosen(dataset, indices)
 
 
 def lacks(model: Model, dataset: ImageDataset) -> str | None:

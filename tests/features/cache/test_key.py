@@ -14,7 +14,7 @@ NO_PART = {
     *("vlmbench._version", "vlmbench.errors", "vlmbench.registry", "vlmbench.markup"),
     *("vlmbench.files", "vlmbench.network", "vlmbench.paths", "vlmbench.wording"),
     *("vlmbench.cards", "vlmbench.card_files", "vlmbench.records", "vlmbench.kinds", "vlmbench.data.remote"),
-    *("vlmbench.remarks.base", "vlmbench.remarks.codes"),
+    *("vlmbench.remarks.base", "vlmbench.remarks.codes", "vlmbench.storage.base", "vlmbench.storage.mirror"),
 }
 """Modules that features import and whose code changes no feature: messages, names, schemas, downloads, refusals.
 Weights, transforms and options of cards are in the key by value."""

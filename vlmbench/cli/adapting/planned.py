@@ -13,6 +13,7 @@ from vlmbench.wording import counted
 if TYPE_CHECKING:
     from vlmbench.run.opened import OpenedTask
     from vlmbench.run.plan import Plan
+    from vlmbench.run.shards import Shard
 
 
 def plan_table(plan: Plan) -> Table:
@@ -22,10 +23,17 @@ def plan_table(plan: Plan) -> Table:
     columns += [Column("samples", "right"), Column("data")]
     rows = [
         [model.name, task.card.name, *([_adapted(task)] if adapts else []), *_data(task)]
-        for model in plan.models
-        for task in plan.tasks
+        for model, task in map(plan.pair, sorted(plan.pairs))
     ]
     return Table("Plan", columns, rows, [])
+
+
+def shard_line(shard: Shard) -> str:
+    """Says which part of the plan is run."""
+    which = f"shard {shard.number:,} of {shard.of:,}"
+    if not shard.pairs:
+        return f"{which} is empty: the plan has {counted(shard.of_pairs, 'pair')}; nothing to do"
+    return f"{which}: {len(shard.pairs):,} of the plan's {counted(shard.of_pairs, 'pair')}"
 
 
 def show_transfer_cost(plan: Plan) -> None:

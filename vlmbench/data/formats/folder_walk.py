@@ -71,6 +71,12 @@ class PassedOver:
             self.suffixes[suffix] += 1
         self._example(path)
 
+    def add_all(self, other: PassedOver) -> None:
+        """Count everything that another count has."""
+        self.reasons.update(other.reasons)
+        self.suffixes.update(other.suffixes)
+        self.examples = nsmallest(EXAMPLES, {*self.examples, *other.examples})
+
     def _example(self, path: str) -> None:
         self.examples = nsmallest(EXAMPLES, {*self.examples, readable(path)})
 

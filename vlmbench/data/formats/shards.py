@@ -62,16 +62,33 @@ def find_shards(spec: SourceSpec, context: SourceContext) -> Shards:
         MissingDataError: the location or the wanted split does not exist.
         DataError: there are several splits and none is named, or shards are missing.
     """
-    places = candidates(spec.location, context)
-    for place in places:
-        if exists(place):
-            try:
-                return _in_folder(place, spec) if place.is_dir() else _files([place])
-            except OSError as error:
-                raise DataError(f"{place} cannot be read: {error.strerror or error}") from error
-        if _PATTERN_CHARACTERS.search(spec.location) and (tars := _expand(str(place))):
-            return _files(tars)
-    raise missing(spec, context)
+    found = (shards_at(place, spec) for place in candidates(spec.location, context))
+    shards = next((each for each in found if each is not None), None)
+    if shards is None:
+        raise missing(spec, context)
+    return shards
+
+
+def shards_at(place: Path, spec: SourceSpec) -> Shards | None:
+    """The shards at one of the places that a location may mean; None if nothing is there.
+
+    Raises:
+        MissingDataError, DataError: as :func:`find_shards`.
+    """
+    if exists(place):
+        try:
+            return _in_folder(place, spec) if place.is_dir() else _files([place])
+        except OSError as error:
+            raise DataError(f"{place} cannot be read: {error.strerror or error}") from error
+    if pattern_begins(spec.location) is not None and (tars := _expand(str(place))):
+        return _files(tars)
+    return None
+
+
+def pattern_begins(location: str) -> int | None:
+    """The position of the first character that makes a location a pattern of files; None if it is no pattern."""
+    found = _PATTERN_CHARACTERS.search(location)
+    return found.start() if found else None
 
 
 def shards_of_split(root: Path, split: str) -> Shards:

@@ -31,7 +31,11 @@ _LONGEST_PADDING = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The position of one file in a shard, in bytes."""
+    """The position of one file in a shard, in bytes.
+
+    Attributes:
+        shard: the shard's path; for a shard in object storage, the path that stands for it while the dataset is opened.
+    """
 
     shard: Path
     offset: int
@@ -64,8 +68,28 @@ def scan(shard: Path, *, load: frozenset[str], passed: PassedOver) -> Iterator[T
         DataError: the shard cannot be read, is compressed, not a tar file, damaged or cut short, or a sample has two
             files with the same suffix.
     """
+    try:
+        with open_regular(shard) as file:
+            yield from scan_file(file, os.fstat(file.fileno()).st_size, shard, load=load, passed=passed)
+    except OSError as error:
+        raise DataError(f"shard {shard} cannot be read: {error.strerror or error}") from error
+
+
+def scan_file(
+    file: BinaryIO, length: int, shard: Path, *, load: frozenset[str], passed: PassedOver
+) -> Iterator[TarSample]:
+    """As :func:`scan`, of a tar file that is open, wherever it is.
+
+    Args:
+        length: the file's size in bytes.
+        shard: names the shard in messages and in the members.
+
+    Raises:
+        DataError: as :func:`scan`.
+        OSError: the file cannot be read.
+    """
     current: TarSample | None = None
-    for name, member, content in _files(shard, load, passed):
+    for name, member, content in _files(file, length, shard, load, passed):
         if _META.match(name) or _is_junk(name, shard, passed):
             continue
         match = _KEY_AND_SUFFIX.match(name)
@@ -118,40 +142,38 @@ def _is_junk(name: str, shard: Path, passed: PassedOver) -> bool:
     return True
 
 
-def _files(shard: Path, load: frozenset[str], passed: PassedOver) -> Iterator[tuple[str, Member, bytes | None]]:
+def _files(
+    file: BinaryIO, length: int, shard: Path, load: frozenset[str], passed: PassedOver
+) -> Iterator[tuple[str, Member, bytes | None]]:
+    if file.read(2) == _GZIP:
+        raise DataError(
+            f"shard {shard} is compressed, and single images cannot be read from a compressed shard",
+            hint="Unpack it with gunzip and name it .tar. Compressed images would hardly become smaller.",
+        )
+    file.seek(0)
     try:
-        with open_regular(shard) as file:
-            length = os.fstat(file.fileno()).st_size
-            if file.read(2) == _GZIP:
-                raise DataError(
-                    f"shard {shard} is compressed, and single images cannot be read from a compressed shard",
-                    hint="Unpack it with gunzip and name it .tar. Compressed images would hardly become smaller.",
-                )
-            file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                while (info := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # otherwise it keeps every header in memory
-                    if not info.isreg():
-                        if not info.isdir():
-                            passed.add("of links or devices", f"{shard.name}/{info.name}")
-                        continue
-                    if info.issparse():
-                        raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")
-                    if info.size < 0 or info.offset_data + info.size > length:
-                        raise DataError(
-                            _damaged(shard, f"{info.name!r} should have {info.size:,} bytes, but the file ends before")
-                        )
-                    wanted = info.name.rpartition("/")[2].partition(".")[2].lower() in load
-                    if wanted and info.size > _LARGEST_LABEL:
-                        raise DataError(f"shard {shard}: {info.name!r} has {info.size:,} bytes, too many for a label")
-                    stream = tar.extractfile(info) if wanted else None
-                    content = stream.read() if stream is not None else None
-                    yield info.name, Member(shard, info.offset_data, info.size), content
-                _check_end(file, tar.offset, shard)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            while (info := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # otherwise it keeps every header in memory
+                if not info.isreg():
+                    if not info.isdir():
+                        passed.add("of links or devices", f"{shard.name}/{info.name}")
+                    continue
+                if info.issparse():
+                    raise DataError(f"shard {shard}: {info.name!r} is a sparse file, which is not supported")
+                if info.size < 0 or info.offset_data + info.size > length:
+                    raise DataError(
+                        _damaged(shard, f"{info.name!r} should have {info.size:,} bytes, but the file ends before")
+                    )
+                wanted = info.name.rpartition("/")[2].partition(".")[2].lower() in load
+                if wanted and info.size > _LARGEST_LABEL:
+                    raise DataError(f"shard {shard}: {info.name!r} has {info.size:,} bytes, too many for a label")
+                stream = tar.extractfile(info) if wanted else None
+                content = stream.read() if stream is not None else None
+                yield info.name, Member(shard, info.offset_data, info.size), content
+            _check_end(file, tar.offset, shard)
     except tarfile.TarError as error:
         raise DataError(_damaged(shard, str(error))) from error
-    except OSError as error:
-        raise DataError(f"shard {shard} cannot be read: {error.strerror or error}") from error
 
 
 def _check_end(file: BinaryIO, offset: int, shard: Path) -> None:

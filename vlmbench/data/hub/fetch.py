@@ -16,8 +16,10 @@ from vlmbench.data.base import SourceContext
 from vlmbench.data.hub.parallel import in_parallel
 from vlmbench.data.hub.repo import cache_folder
 from vlmbench.data.labels import listing as named
+from vlmbench.data.location import is_at_url
 from vlmbench.data.open import checked_source, nowhere, open_dataset, open_source
 from vlmbench.data.remote import Advance, Download, FileKey, Remote, RemoteData, RemoteFile, Verified, discard
+from vlmbench.data.urls.remote import UrlRemote
 from vlmbench.errors import DataError, MissingDataError, VlmbenchError, unexpected
 from vlmbench.remarks.base import gathered_remarks
 from vlmbench.remarks.codes import WARNING
@@ -43,8 +45,9 @@ class TaskPlan:
     """Where one task's data comes from.
 
     Attributes:
-        state: "on disk" if it needs no download, the source's name (such as "hub") if its data is elsewhere, "by hand"
-            if no copy elsewhere is known, "failed" if the data is not available.
+        state: "on disk" if it needs no download, "streamed" if a run reads it from its URL, the source's name (such as
+            "hub") if its data is elsewhere, "by hand" if no copy elsewhere is known, "failed" if the data is not
+            available.
         source: the source that a run will use; None if there is no usable source.
         remote: where the source's data comes from; None if it is on disk.
         files: its files.
@@ -227,13 +230,14 @@ def _plan_task(wanted: Wanted, *, verify: bool) -> TaskPlan:
     absent: list[tuple[SourceSpec, MissingDataError]] = []
     elsewhere = False
     for spec in wanted.card.sources_by_role[wanted.role]:
-        remote = checked_source(spec).remote
+        source = checked_source(spec)
         try:
-            if remote is not None and remote.is_remote(spec):
-                elsewhere = True
-                return _plan_remote(wanted, spec, remote, verify=verify)
+            for remote in (source.remote, UrlRemote(source, wanted.context)):
+                if remote is not None and remote.is_remote(spec):
+                    elsewhere = True
+                    return _plan_remote(wanted, spec, remote, verify=verify)
             open_source(spec, wanted.context)
-            return TaskPlan(wanted, "on disk", spec)
+            return TaskPlan(wanted, "streamed" if is_at_url(source, spec, wanted.context) else "on disk", spec)
         except MissingDataError as error:
             absent.append((spec, error))
     problem = nowhere(absent, wanted.context)
@@ -276,6 +280,7 @@ def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcom
         return TaskOutcome(plan, problem=plan.problem)
     problem: VlmbenchError | None = None
     samples: int | None = None
+    streamed = plan.state == "streamed"
     with gathered_remarks(WARNING) as said:
         try:
             for job in plan.jobs:
@@ -283,7 +288,7 @@ def _outcome(plan: TaskPlan, failed: dict[FileKey, VlmbenchError]) -> TaskOutcom
                     raise reason
             if plan.data is not None:
                 plan.data.check()
-            samples = len(open_dataset([plan.source], replace(plan.wanted.context, offline=True)).samples)
+            samples = len(open_dataset([plan.source], replace(plan.wanted.context, offline=not streamed)).samples)
         except Exception as error:
             problem = unexpected(error)
     notes = tuple(remark.sentence for remark in said.remarks if remark.text not in plan.notes)

@@ -68,7 +68,7 @@ def fetch(listing: Listing, patterns: Sequence[str]) -> Path:
     """
     jobs = missing_files(listing, patterns)
     if jobs:
-        with _bar(listing.repo.id, sum(job.missing for job in jobs)) as advance:
+        with progress_bar(f"fetching {listing.repo.id}", sum(job.missing for job in jobs)) as advance:
             failed = transfer([jobs], workers=WORKERS, advance=advance)
         for error in failed.values():
             raise error
@@ -202,13 +202,16 @@ def _through_the_client(job: Job, meter: _Meter) -> Path:
 
 
 @contextmanager
-def _bar(label: str, total: int) -> Iterator[Advance]:
-    """The client's kind of progress bar, for downloads in the course of a run."""
+def progress_bar(what: str, total: int) -> Iterator[Advance]:
+    """The client's kind of progress bar, for downloads in the course of a run.
+
+    Args:
+        what: what is done, such as "fetching org/name".
+        total: the bytes that must come.
+    """
     from huggingface_hub.utils import tqdm
 
-    with tqdm(
-        desc=f"fetching {label}", total=total, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
-    ) as bar:
+    with tqdm(desc=what, total=total, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
         yield bar.update
 
 

@@ -24,10 +24,10 @@ from vlmbench.data.formats.captions.columns import AskedColumns
 from vlmbench.data.formats.captions.image_names import LikeNames
 from vlmbench.data.formats.folder_walk import subfolders
 from vlmbench.data.formats.shards import find_shards, has_shards
+from vlmbench.data.formats.webdataset import read_shards
 from vlmbench.data.image_files import ImageFiles, readable, say_missing
 from vlmbench.data.labels import TARGET_WORDS, listing
 from vlmbench.data.location import argument, existing_places, read_text
-from vlmbench.data.sources.wds import read_shards
 from vlmbench.errors import DataError, LabelError, NoImagesError
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import IMAGE_NAMES

@@ -140,4 +140,4 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     return DemoMasks(info, samples, images, classes, templates, masks, values)
 
 
-SOURCE = Source(open_source, ("class_names",))
+SOURCE = Source(open_source, ("class_names",), below_root=lambda spec: ())

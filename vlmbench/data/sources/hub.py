@@ -11,10 +11,10 @@ from pathlib import Path
 from vlmbench.cards import SourceSpec
 from vlmbench.data.base import ImageDataset, Source, SourceContext, SourceInfo
 from vlmbench.data.formats.shards import DEFAULT_SPLIT, shards_of_split
+from vlmbench.data.formats.webdataset import read_shards
 from vlmbench.data.hub.lookup import HubRemote, split_files, splits_in_tars
 from vlmbench.data.hub.transfer import fetch
 from vlmbench.data.location import find_local
-from vlmbench.data.sources.wds import read_shards
 from vlmbench.remarks.base import say
 from vlmbench.remarks.codes import HUB_NOT_ASKED
 

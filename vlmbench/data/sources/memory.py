@@ -41,4 +41,4 @@ def open_source(spec: SourceSpec, context: SourceContext) -> ImageDataset:
     return dataset
 
 
-SOURCE = Source(open_source, ("class_names",))
+SOURCE = Source(open_source, ("class_names",), below_root=lambda spec: ())

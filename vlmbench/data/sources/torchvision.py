@@ -133,7 +133,19 @@ def _layout(spec: SourceSpec) -> Layout:
     return layout
 
 
-SOURCE = Source(open_source, lambda spec: ("labels", "class_names", "under", *_layout(spec).options), split=True)
+def _below_root(spec: SourceSpec) -> list[str]:
+    """The folders below a data root that may hold the dataset: a folder of its own, or the folders of its marks."""
+    own = [spec.location, spec.location.lower(), str(spec.options.get("under", spec.location))]
+    marks = [mark.partition("/")[0] for mark in _layout(spec).mark if "/" in mark or "." not in mark]
+    return list(dict.fromkeys((*own, *marks)))
+
+
+SOURCE = Source(
+    open_source,
+    lambda spec: ("labels", "class_names", "under", *_layout(spec).options),
+    split=True,
+    below_root=_below_root,
+)
 
 
 def _check(spec: SourceSpec) -> _Asked:

@@ -80,6 +80,7 @@ class FeatureSpace:
     Attributes:
         usable: whether it can be read.
         writable: whether it can be written too.
+        noted: the keys that were put, if the owner has set a list here; None: they are not noted.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, object], dim: int, *, limit: int | None = None) -> None:
@@ -95,6 +96,7 @@ class FeatureSpace:
         self._in_use: SpaceLock | None = None
         self._turning = threading.Lock()
         self.usable = self.writable = True
+        self.noted: list[bytes] | None = None
         self._open()
 
     def _open(self) -> None:
@@ -198,6 +200,8 @@ class FeatureSpace:
                     return
                 with connection:
                     connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
+            if self.noted is not None:
+                self.noted += keys
         except sqlite3.Error as error:
             self._fail_to_write(error)
 

@@ -44,6 +44,7 @@ class ImageTally:
         clock: seconds in every other stage; see :class:`vlmbench.records.RunInfo`.
         bad: samples that were left out.
         kept: the contents that were encoded and put into the cache.
+        elsewhere: of the ``encoded`` images, those that other workers encoded and that were not served here yet.
     """
 
     hits: int = 0
@@ -54,9 +55,13 @@ class ImageTally:
     clock: Stopwatch = field(default_factory=Stopwatch)
     bad: list[BadSample] = field(default_factory=list)
     kept: set[bytes] = field(default_factory=set)
+    elsewhere: int = 0
 
     def served(self, content: bytes) -> None:
-        """Count an image whose features came from the cache."""
+        """Count an image whose features came from the cache, unless another worker has encoded and counted it."""
+        if self.elsewhere and content in self.kept:
+            self.elsewhere -= 1
+            return
         self.hits += 1
         self.repeats += content in self.kept
 

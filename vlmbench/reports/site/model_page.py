@@ -264,6 +264,7 @@ def _run(record: Record) -> Facts:
         ("started", run.started),
         ("device", run.device),
         ("processor", run.processor or ""),
+        ("machine", run.machine or ""),
         ("precision", run.precision),
         ("batch size", str(run.batch_size)),
         ("seed", str(run.seed)),

@@ -40,6 +40,16 @@ class InThisProcess(Protocol):
     in_this_process: Literal[True]
 
 
+@runtime_checkable
+class HasWorkers(Protocol):
+    """The capability of executors that give jobs to several workers.
+
+    They tell a listener with the capability :class:`~vlmbench.run.pool.watching.WatchesWorkers` about each worker.
+    """
+
+    has_workers: Literal[True]
+
+
 ExecutorFactory = Callable[[str], Executor]
 """Makes an executor from the ARGUMENT of ``NAME:ARGUMENT``, or from an empty string.
 

@@ -1,6 +1,6 @@
 """The executor ``local``: this process carries out one job after the other, with one model loaded at a time.
 
-``vlmbench run`` uses it unless ``--executor`` names another.
+``vlmbench run`` uses it unless ``--executor`` names another. ``local:N`` has N processes of this machine.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from collections.abc import Generator, Iterable
 from typing import Literal
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import UsageError
+from vlmbench.run.executors.base import Executor
 from vlmbench.run.job import Job
 from vlmbench.run.pair import PairAnswer, answer_job
+from vlmbench.run.pool.arguments import read_options, whole_number
+from vlmbench.run.pool.pool import Pool
+from vlmbench.run.pool.processes import ProcessCrew
 from vlmbench.run.process_state import ProcessState
 from vlmbench.tasks.given.base import unsupported
 
@@ -51,15 +54,17 @@ def _announce_unsupported(card: ModelCard, state: ProcessState) -> None:
             state.listener.note(f"{card.name} cannot be asked {task}: {reason}")
 
 
-def make_local(argument: str) -> LocalExecutor:
+def make_local(argument: str) -> Executor:
     """See :data:`~vlmbench.run.executors.base.ExecutorFactory`.
 
     Raises:
-        UsageError: there is an argument.
+        UsageError: the argument is not ``N`` or ``N,threads=T,split=IMAGES``.
     """
-    if argument:
-        raise UsageError(f"executor 'local' takes no argument, but got {argument!r}", hint="Use --executor local.")
-    return LocalExecutor()
+    if not argument:
+        return LocalExecutor()
+    number, *options = argument.split(",")
+    workers = whole_number("local", "workers", number)
+    return Pool(ProcessCrew(workers, chosen := read_options("local", options)), chosen)
 
 
 EXECUTOR = make_local

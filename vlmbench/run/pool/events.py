@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vlmbench.records import Environment
-from vlmbench.run.pair import PairAnswer
+if TYPE_CHECKING:
+    from vlmbench.features.images.parts import PartCounts
+    from vlmbench.records import Environment
+    from vlmbench.run.pair import PairAnswer
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Prompts:
+    """The prompts of the current pair are encoded: other pairs can take them from the cache.
+
+    Attributes:
+        rows: the features that are new, as in :class:`~vlmbench.run.pool.pieces.Carried`; None if there are no new
+            ones, or if every worker has the same feature cache.
+    """
+
+    rows: Any = None
+
+
+@dataclass(frozen=True)
 class Answered:
     """A piece is done that is a whole pair.
 
@@ -74,11 +88,11 @@ class Encoded:
         piece: its number.
         counts: goes into ``Piece.done`` of the whole pair; None if the part could not be encoded. The whole pair then
             meets the same problem and reports it.
-        rows: goes into ``Piece.carried`` of the whole pair; None if every worker has the same feature cache.
+        rows: as in :class:`~vlmbench.run.pool.pieces.Carried`; None if every worker has the same feature cache.
     """
 
     piece: int
-    counts: Any
+    counts: PartCounts | None
     rows: Any = None
 
 
@@ -99,4 +113,4 @@ class Died:
     starting: bool = False
 
 
-Event: TypeAlias = Ready | Told | Answered | Encoded | Died
+Event: TypeAlias = Ready | Told | Prompts | Answered | Encoded | Died

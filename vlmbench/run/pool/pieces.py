@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from vlmbench.cards import Role
-from vlmbench.run.job import Job
+if TYPE_CHECKING:
+    from vlmbench.features.images.parts import PartCounts
+    from vlmbench.run.job import Job
 
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive samples of one role of a question, which a worker encodes into the feature cache.
+    """Consecutive samples of a question, which a worker encodes into the feature cache.
 
     Attributes:
-        start: the first of them, as a position in the question's indices.
+        start: the first of them, as a position among the samples that the question encodes.
         stop: the position after the last.
     """
 
-    role: Role
     start: int
     stop: int
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Features that another worker computed.
+
+    Attributes:
+        of: what was encoded.
+        rows: a :class:`~vlmbench.features.cache.rows.FeatureRows` when it reaches the worker. On the way it may be a
+            reference to them that the crew understands.
+    """
+
+    of: Literal["images", "texts"]
+    rows: Any
 
 
 @dataclass(frozen=True)
@@ -33,9 +47,8 @@ class Piece:
         part: the images to encode; None: the whole pair is answered.
         halvings: how often the batch size is halved, because earlier tries ran out of memory.
         attempt: 0 for the first try.
-        carried: features that other workers have computed for this pair and that this worker's cache may lack. The
-            crew decides their form: rows themselves, or references to them.
-        done: what the workers of this pair's parts counted.
+        carried: features that other workers have computed and that this worker's cache may lack.
+        done: what the workers of this pair's parts counted, see :class:`~vlmbench.features.images.parts.PartCounts`.
     """
 
     number: int
@@ -43,5 +56,5 @@ class Piece:
     part: Part | None = None
     halvings: int = 0
     attempt: int = 0
-    carried: tuple[Any, ...] = ()
-    done: tuple[Any, ...] = ()
+    carried: tuple[Carried, ...] = ()
+    done: tuple[PartCounts, ...] = ()

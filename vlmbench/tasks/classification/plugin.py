@@ -27,7 +27,7 @@ from vlmbench.tasks.classification.source import check_classes, source_prompts
 from vlmbench.tasks.classification.support import support_data
 from vlmbench.tasks.given.base import GivenAnswers, made_elsewhere
 from vlmbench.tasks.subset import choose
-from vlmbench.tasks.zero_shot import compared_by, comparison_fields, lacks, zero_shot
+from vlmbench.tasks.zero_shot import compared_by, comparison_fields, encoded_one_by_one, lacks, zero_shot
 from vlmbench.transfer.base import Reads
 from vlmbench.transfer.inputs import READERS
 from vlmbench.visuals.charts import check_charts
@@ -65,6 +65,9 @@ class ClassificationQuestion:
     def unsupported(self, model: Model) -> str | None:
         """What the model lacks: encoders of images and texts."""
         return lacks(model, self.dataset)
+
+    def encoded(self, model: Model) -> Chosen | None:
+        return encoded_one_by_one(model, self.dataset, self.indices)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Make a classifier from the prompts, score each image for every class, and compute the metrics."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import torch
 
 from vlmbench.cards import TaskCard, fill_template
-from vlmbench.data.base import ImageDataset, TargetKind, frames_per_sample
+from vlmbench.data.base import Chosen, ImageDataset, TargetKind, frames_per_sample
 from vlmbench.errors import CardError
 from vlmbench.features.engine import FeatureEngine
 from vlmbench.features.vectors.store import Floats, kept_array
@@ -45,6 +45,7 @@ from vlmbench.tasks.retrieval.protocol import RetrievalProtocol
 from vlmbench.tasks.retrieval.ranks import Ranked
 from vlmbench.tasks.retrieval.saved import saved_matrices
 from vlmbench.tasks.subset import choose
+from vlmbench.tasks.zero_shot import encoded_one_by_one
 from vlmbench.visuals.text import font_path
 from vlmbench.wording import counted, either
 
@@ -78,6 +79,9 @@ class RetrievalQuestion:
 
     def unsupported(self, model: Model) -> str | None:
         return lacks_similarity(model, frames_per_sample(self.dataset))
+
+    def encoded(self, model: Model) -> Chosen | None:
+        return encoded_one_by_one(model, self.dataset, self.indices)
 
     def answer(self, engine: FeatureEngine) -> Outcome:
         """Encode the images and captions, rank all captions for each image and the reverse, and compute the metrics."""

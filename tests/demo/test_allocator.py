@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from vlmbench.cli import allocator
+from vlmbench.demo import allocator
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 PAGES_TOUCHED = """
 import ctypes, resource, sys
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: a huge page counts as one, however much it holds
-from vlmbench.cli.allocator import keep_freed_memory
+from vlmbench.demo.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import numpy as np

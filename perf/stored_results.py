@@ -1,6 +1,6 @@
 """Times results in object storage: listing many records, copying them, and ``report`` on the copy.
 
-    python perf/storage.py [--records 10000] [--latency 0.03]
+    python perf/stored_results.py [--records 10000] [--latency 0.03]
 
 A small server of Python's library stands in for S3, in a process of its own. It waits ``--latency`` seconds before each
 answer, as between a machine and a region, and lists a thousand names an answer. moto's server is too slow for this: it

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from threading import Event, Thread
 from time import monotonic
 from types import TracebackType
 
@@ -23,20 +22,12 @@ from rich.progress import (
 from rich.text import Text
 
 from vlmbench.cards import ModelCard
-from vlmbench.cli.console import hint_lines, stderr
-from vlmbench.records import Record
+from vlmbench.cli.console import stderr
+from vlmbench.cli.watching.lines import RunLines
+from vlmbench.cli.watching.now_and_then import NowAndThen
 from vlmbench.remarks.base import Remark
-from vlmbench.reports.entries import remarks
-from vlmbench.reports.scores import interval_text, lacking, score_text
-from vlmbench.run.listener import PairResult, Status
+from vlmbench.run.listener import PairResult
 from vlmbench.wording import speed_text
-
-MARKS = {
-    "done": ("✓", "green"),
-    "found": ("=", "cyan"),
-    "failed": ("✗", "bold red"),
-    "unsupported": ("–", "yellow"),
-}
 
 
 class RateColumn(ProgressColumn):
@@ -60,13 +51,12 @@ class TerminalListener:
 
     def __init__(self, pairs: int, *, every_s: float = 60.0) -> None:
         self._pairs = pairs
-        self._finished = 0
         self._console = stderr()
+        self._lines = RunLines(self._console, pairs)
         self._label = ""
         self._doing = "starting"
-        self._failures: list[tuple[str, str, str | None]] = []
-        self._every_s, self._began, self._ended = every_s, monotonic(), Event()
-        self._reports = Thread(target=self._report_now_and_then, daemon=True)
+        self._began = monotonic()
+        self._reports = NowAndThen(lambda: self._lines.aside(self._state()), every_s)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -93,18 +83,8 @@ class TerminalListener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        self._ended.set()
-        if self._reports.is_alive():
-            self._reports.join()
-        one_model = len({model for model, _, _ in self._failures}) == 1
-        hints = ((task if one_model else f"{model} · {task}", hint) for model, task, hint in self._failures)
-        for line in hint_lines(hints):
-            self._console.print(f"  {line}", style="dim", soft_wrap=True, markup=False)
-
-    def _report_now_and_then(self) -> None:
-        """Print the state of a long run as a line, again and again until the run ends."""
-        while not self._ended.wait(self._every_s):
-            self._console.print(self._state(), style="dim", soft_wrap=True, markup=False)
+        self._reports.stop()
+        self._lines.hints()
 
     def _state(self) -> str:
         task = self._progress.tasks[0]
@@ -118,7 +98,7 @@ class TerminalListener:
 
     def pair_started(self, model: str, task: str) -> None:
         """See :class:`~vlmbench.run.listener.Listener`."""
-        self._label = f"[{self._finished + 1}/{self._pairs}] {model} · {task}"
+        self._label = f"[{self._lines.finished + 1}/{self._pairs}] {model} · {task}"
         self._show(self._label, None, "")
 
     def start(self, stage: str, total: int) -> None:
@@ -131,48 +111,19 @@ class TerminalListener:
 
     def pair_finished(self, result: PairResult) -> None:
         """See :class:`~vlmbench.run.listener.Listener`."""
-        self._finished += 1
-        mark, style = MARKS[result.status]
-        line = Text.assemble(
-            (f"{mark} ", style),
-            (f"[{self._finished}/{self._pairs}] ", "dim"),
-            f"{result.model} · {result.task}  ",
-        )
-        if result.record is not None:
-            line.append_text(_score(result.record, result.status))
-        elif result.failure is not None:
-            line.append(f"{result.status}: {result.failure.message}", style=style)
-            self._failures.append((result.model, result.task, result.failure.hint))
-        self._console.print(line, soft_wrap=True)
+        self._lines.pair_finished(result)
 
     def note(self, message: str) -> None:
         """See :class:`~vlmbench.run.listener.Listener`."""
-        self._console.print(Text.assemble(("note: ", "yellow"), message), soft_wrap=True)
+        self._lines.note(message)
 
     def remark(self, about: str, remark: Remark) -> None:
         """See :class:`~vlmbench.run.listener.Listener`."""
-        self._console.print(
-            Text.assemble(("note: ", "yellow"), f"{about}: {remark.sentence}", (f"  [{remark.code}]", "dim")),
-            soft_wrap=True,
-        )
+        self._lines.remark(about, remark)
 
     def _show(self, description: str, total: int | None, unit: str) -> None:
         self._doing = description
         self._progress.reset(self._task, description=_escape(description), total=total, unit=unit)
-
-
-def _score(record: Record, status: Status) -> Text:
-    main = record.main
-    text = Text.assemble(f"{record.main_metric} ", (score_text(main), "bold"))
-    if main.ci95 is not None:
-        text.append(f"  ({interval_text(main)})", style="dim")
-    elif main.value is not None:  # why there is no value is a remark
-        text.append(f"  ({lacking(main) or 'no interval'})", style="dim")
-    if status == "found":
-        text.append("  found on disk; --force runs it again", style="dim")
-    if said := remarks(record):
-        text.append(f"  {said}", style="yellow")
-    return text
 
 
 def _escape(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from vlmbench.cli import progress
+from vlmbench.cli.watching import progress
 from vlmbench.records import MetricValue
 from vlmbench.run.listener import PairResult
 from vlmbench.testing.toy_records import make_failure, make_record

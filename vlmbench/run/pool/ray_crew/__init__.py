@@ -1,0 +1,1 @@
+"""A crew of actors of a Ray cluster. The executor ``ray`` uses it."""
