@@ -165,9 +165,15 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
     command += [part for task in tasks for part in ("-t", task)]
     log = place / "driver.log"
     runs = Runs([*command, "--executor", f"ray:{cluster.address}", "--results", str(place / "killed")], log)
-    began, struck, starts = time.monotonic(), Counter[str](), 1
+    began, struck, gave_up = time.monotonic(), Counter[str](), 0
+    left: list[int] = []
     try:
-        while runs.process.poll() is None and time.monotonic() - began < options.most_seconds:
+        while runs.process.poll() != 0:
+            if time.monotonic() - began > options.most_seconds:
+                raise SystemExit("FAILED: it takes too long")
+            if runs.process.poll() is not None:  # no node was left, or a pair lost three workers
+                gave_up += 1
+                runs.again()
             time.sleep(random.uniform(1.0, 6.0))
             if sum(struck.values()) < options.kills and runs.process.poll() is None:
                 victim = random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
@@ -175,20 +181,12 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
                 if hit is not None:
                     node = hit
                     struck[victim] += 1
-                    starts += victim == "driver"
                     print(f"{time.monotonic() - began:6.1f} s: killed {victim}", flush=True)
-        ended, seconds = runs.process.poll(), time.monotonic() - began
-        tries = 0
-        while runs.process.poll() not in (0, None) and tries < 3:  # pairs that lost three workers: the same command
-            tries += 1
-            runs.again()
-            runs.process.wait(timeout=options.most_seconds)
-        time.sleep(2.0)
-        left = workers(token)
-        print(
-            f"{sum(struck.values())} kills {dict(struck)} in {seconds:.0f} s, {starts} starts of the driver; ", end=""
-        )
-        print(f"the last ended with {ended}, after {tries} more tries with {runs.process.poll()}; left workers: {left}")
+        print(f"{sum(struck.values())} kills {dict(struck)} in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{gave_up} times the driver ended before all pairs were done, and was started again", flush=True)
+        ends = time.monotonic() + GONE_WITHIN_S
+        while (left := workers(token)) and time.monotonic() < ends:
+            time.sleep(0.2)
     finally:
         runs.killed()
         cluster.shutdown()  # type: ignore[no-untyped-call]
