@@ -1,22 +1,25 @@
 """Implements ``BytePixels`` for transforms that end in ToTensor and Normalize.
 
-The adapters of open_clip, ConSE and models in memory use it.
+The adapters of open_clip, ConSE and models in memory use it. Importing open_clip takes longer than importing torch, so
+it and torchvision are imported when one of their transforms is given, which has loaded them.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
 import torch
-from open_clip.transform import MaybeConvertMode, MaybeToTensor
 from torch import Tensor
-from torchvision.transforms import Compose, Normalize, ToTensor
 
 from vlmbench.models.base import BytePixels
 from vlmbench.rgb import as_rgb
+
+if TYPE_CHECKING:
+    from torchvision.transforms import Compose, Normalize
 
 Head = Callable[[PIL.Image.Image], PIL.Image.Image]
 
@@ -26,6 +29,11 @@ def open_clip_bytes(transform: Any) -> BytePixels | None:
 
     Types must be equal, because a subclass may compute something else.
     """
+    if "open_clip.transform" not in sys.modules:
+        return None
+    from open_clip.transform import MaybeConvertMode, MaybeToTensor
+    from torchvision.transforms import Compose, Normalize
+
     steps = transform.transforms if type(transform) is Compose else []
     if [type(step) for step in steps[-3:]] != [MaybeConvertMode, MaybeToTensor, Normalize]:
         return None
@@ -34,6 +42,8 @@ def open_clip_bytes(transform: Any) -> BytePixels | None:
 
 def compose_bytes(transform: Compose) -> BytePixels | None:
     """Make the ``BytePixels`` of a transform of RGB images; None if it does not end in ToTensor, Normalize."""
+    from torchvision.transforms import Compose, Normalize, ToTensor
+
     steps = transform.transforms
     if [type(step) for step in steps[-2:]] != [ToTensor, Normalize]:
         return None
