@@ -9,10 +9,12 @@ import functools
 import io
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,19 +68,36 @@ def command(
     return Finished(returncode, out.getvalue(), err.getvalue())
 
 
+def as_vlmbench(arguments: list[str]) -> None:
+    """Do in this process what ``vlmbench`` does with these arguments."""
+    sys.argv = ["vlmbench", *arguments]
+    main()
+
+
+def as_python(arguments: list[str]) -> None:
+    """Do in this process what ``python FILE …`` or ``python -m MODULE …`` does in the working folder."""
+    if arguments[0] == "-m":
+        sys.argv, sys.path[:0] = arguments[1:], [os.getcwd()]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[:0] = arguments, [str(Path(arguments[0]).resolve().parent)]
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
 class Forked:
-    """``vlmbench`` with these arguments in a process of its own, which starts at once.
+    """A program with these arguments in a process of its own, which starts at once; ``vlmbench``, if no other is named.
 
     The process is a copy of this one. It has its own memory and signals, can be interrupted or killed, and ends as a
     process does: threads that are no daemons are waited for.
     """
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, program: Callable[[list[str]], None] = as_vlmbench) -> None:
         with ExitStack() as files:
             self._out, self._err = (files.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2))
             self._files = files.pop_all()
         fork = multiprocessing.get_context("fork")
-        self._process = fork.Process(target=_be_vlmbench, args=([*map(str, arguments)], self._out, self._err))
+        line = [*map(str, arguments)]
+        self._process = fork.Process(target=_be, args=(program, line, self._out, self._err))
         self._process.start()
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -98,15 +117,14 @@ class Forked:
             return Finished(code, self._out.read(), self._err.read())
 
 
-def _be_vlmbench(arguments: list[str], out: TextIO, err: TextIO) -> None:
+def _be(program: Callable[[list[str]], None], arguments: list[str], out: TextIO, err: TextIO) -> None:
     """What the forked process does, with its output in these files."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     sys.stdout, sys.stderr = out, err
-    sys.argv = ["vlmbench", *arguments]
     os.environ["COLUMNS"] = "200"
-    main()
+    program(arguments)
 
 
 def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

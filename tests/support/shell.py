@@ -1,7 +1,8 @@
-"""Shell lines whose ``vlmbench`` is this process, where starting it costs nothing.
+"""Shell lines whose ``vlmbench`` is this process, and whose ``python`` is a copy of it. Starting them costs nothing.
 
-The shell finds a program ``vlmbench`` on its path. That program sends its arguments, working folder and variables
-through a socket to the test's process, and writes and ends as the test's process answers.
+The shell finds a program ``vlmbench`` on its path. That program sends its name, arguments, working folder and variables
+through a socket to the test's process, and writes and ends as the test's process answers. The program ``python`` does
+the same; a test puts it on the path if its Python imports what this process has imported already.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from command_line import command
+from command_line import Finished, Forked, as_python, command
 
 CLIENT = f"""#!{sys.executable}
 import json, os, socket, sys
@@ -23,24 +24,25 @@ with socket.socket(socket.AF_UNIX) as line:
     line.connect(os.environ["SHELL_DOOR"])
     passed = ("VLMBENCH_", "HF_", "GITHUB_", "COLUMNS")
     own = {{name: value for name, value in os.environ.items() if name.startswith(passed)}}
-    line.sendall(json.dumps([sys.argv[1:], os.getcwd(), own]).encode() + b"\\n")
+    line.sendall(json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd(), own]).encode() + b"\\n")
     code, out, err = json.loads(line.makefile().read())
 sys.stdout.write(out)
 sys.stdout.flush()
 sys.stderr.write(err)
 sys.exit(code)
 """
-"""The program ``vlmbench``."""
+"""The programs ``vlmbench`` and ``python``."""
 
 
-def write_client(folder: Path) -> None:
-    """Put the program ``vlmbench`` into a folder."""
-    (folder / "vlmbench").write_text(CLIENT)
-    (folder / "vlmbench").chmod(0o755)
+def write_client(folder: Path, *others: str) -> None:
+    """Put the program ``vlmbench`` into a folder, and others of :data:`CLIENT`'s."""
+    for name in ("vlmbench", *others):
+        (folder / name).write_text(CLIENT)
+        (folder / name).chmod(0o755)
 
 
 def obeyed(line: Sequence[str], *, where: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run a program, and do here what it asks of ``vlmbench``.
+    """Run a program, and do here what it asks of the programs of :func:`write_client`.
 
     Args:
         line: the program and its arguments.
@@ -73,12 +75,25 @@ def obeyed(line: Sequence[str], *, where: Path, environment: Mapping[str, str]) 
                 continue
             with asking:
                 asking.settimeout(60)
-                arguments, folder_asked, own = json.loads(asking.makefile().readline())
-                width = int(own.pop("COLUMNS", 200))
-                done = command(*arguments, where=Path(folder_asked), width=width, **own)
+                program, arguments, folder_asked, own = json.loads(asking.makefile().readline())
+                done = _done(program, arguments, Path(folder_asked), own)
                 asking.sendall(json.dumps([done.returncode, done.stdout, done.stderr]).encode())
         written.seek(0)
         return running.returncode, written.read()
+
+
+def _done(program: str, arguments: Sequence[str], where: Path, own: dict[str, str]) -> Finished:
+    """Do what a program was asked to do, in this folder, with these variables."""
+
+    def python_there(line: list[str]) -> None:
+        os.chdir(where)
+        os.environ.update(own)
+        as_python(line)
+
+    if program == "python":
+        return Forked(*arguments, program=python_there).finished()
+    width = int(own.pop("COLUMNS", 200))
+    return command(*arguments, where=where, width=width, **own)
 
 
 def path_with(folder: Path) -> str:

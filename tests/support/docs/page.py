@@ -3,7 +3,8 @@
 A fenced block is one of these:
 
 - ``bash`` or ``sh``: a shell reads it, in the page's folder. ``vlmbench`` itself runs in this process, where starting
-  costs nothing. ``exit=1`` behind the language is the exit code that the block must have.
+  costs nothing, and ``python`` in a copy of it. ``exit=1`` behind the language is the exit code that the block must
+  have.
 - ``python``: it runs in this process, in one namespace a page, in the page's folder.
 - any language with a file name behind it (``yaml gate.yaml``, ``python my_adapter.py``): the text is written to that
   file.
@@ -116,6 +117,6 @@ def same_registries() -> Iterator[None]:
 def typed(text: str, here: Path) -> tuple[int, str]:
     """Let a shell read the lines, which stops at the first that fails. Returns its exit code and what it wrote."""
     with tempfile.TemporaryDirectory() as programs:
-        write_client(Path(programs))
+        write_client(Path(programs), "python")
         environment = os.environ | {"PATH": path_with(Path(programs))}
         return obeyed(["bash", "-e", "-c", text], where=here, environment=environment)
