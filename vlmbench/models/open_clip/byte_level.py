@@ -53,6 +53,8 @@ _SETTINGS = frozenset(
 """The settings that ``tokenizer_config.json`` must have. Others could change the tokenizer's results."""
 _CLEANED = "whitespace"
 """open_clip's cleaning of texts before such a tokenizer."""
+_MOST_KEPT = 2**16
+"""Words of which a tokenizer keeps the ids at once."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,14 @@ class ByteLevelTokenizer:
         return found
 
     def _word_ids(self, word: str) -> list[int]:
+        """The ids of a word. Prompts repeat few words, so they are kept."""
+        if (found := self._kept.get(word)) is None:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            found = self._kept[word] = self._joined_ids(word)
+        return found
+
+    def _joined_ids(self, word: str) -> list[int]:
         """Split a word into bytes, and join neighbours by the earliest rule until no rule fits."""
         signs = [self._signs[byte] for byte in word.encode("utf-8")]
         while len(signs) > 1:
@@ -132,6 +142,10 @@ class ByteLevelTokenizer:
             return HFTokenizer(str(self.folder), context_length=self.context_length)
         except ImportError:
             return None
+
+    @cached_property
+    def _kept(self) -> dict[str, list[int]]:
+        return {}
 
     @cached_property
     def _vocabulary(self) -> Mapping[str, int]:
