@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.bccache
 
 from vlmbench._version import __version__
 from vlmbench.markup import printable
@@ -21,6 +22,23 @@ from vlmbench.reports.scores import interval_text, value_text
 from vlmbench.reports.site.data import spread
 from vlmbench.reports.site.names import anchor
 from vlmbench.wording import counted as counted_noun
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """Keeps the compiled templates, because each :class:`Renderer` would compile them again."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 class Renderer:
@@ -39,6 +57,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=_COMPILED,
         )
         self._environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
         self._environment.filters.update(_FILTERS)
