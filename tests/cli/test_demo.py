@@ -101,6 +101,7 @@ def test_without_plotly_the_leaderboard_has_no_charts_and_says_what_they_need(
     assert "plotly" not in (site / "about.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("no_published")
 def test_what_lacks_a_package_is_left_out_and_told_in_one_line_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "help": ("report", "--help"),
     "results": ("report", "results", "-f", "lines", "--results", "good"),
     "task": ("report", "task", "greys-agree", "--results", "good"),
-    "leaderboard": ("leaderboard", "--results", "good", "-o", "site-of-good"),
+    "leaderboard": ("leaderboard", "--results", "good", "-o", "site-of-good", "--no-published"),
     "worse": ("compare", "good", "bad", "-f", "json"),
     "same": ("compare", "good", "good"),
     "save": ("baseline", "save", "main", "--results", "good", "--baselines", "baselines"),

@@ -53,7 +53,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     QUIET.clear()
     run = command("run", *models, *task, "--results", top / "loud", code=0, width=300)
     table = command("report", "results", "--results", top / "loud", "-f", "json", code=0)
-    command("leaderboard", "--results", top / "loud", "-o", top / "site", code=0)
+    command("leaderboard", "--results", top / "loud", "-o", top / "site", "--no-published", code=0)
     strict = command("run", *models, *task, "--results", top / "strict", "--strict", code=1, width=300)
     found = command("run", *models, *task, "--results", top / "loud", "--strict", code=1, width=300)
     records = [entry for entry in ResultStore(top / "loud") if isinstance(entry, Record)]
