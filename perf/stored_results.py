@@ -2,9 +2,9 @@
 
     python perf/stored_results.py [--records 10000] [--latency 0.03]
 
-moto's server stands in for S3, in a process of its own, behind a wait of ``--latency`` seconds a request, as between a
-machine and a region. moto itself answers some hundred requests a second, so the time of the first copy is mostly
-that of moto.
+A small server of Python's library stands in for S3, in a process of its own. It waits ``--latency`` seconds before each
+answer, as between a machine and a region, and lists a thousand names an answer. moto's server is too slow for this: it
+sorts all names for each answer.
 """
 
 from __future__ import annotations
@@ -15,36 +15,81 @@ import os
 import socket
 import tempfile
 import time
+from bisect import bisect_left, bisect_right
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 from report import write_records
 
 BUCKET = "perf"
+PAGE = 1000
+"""S3 lists this number of names in an answer."""
 
 
 def serve(port: int, folder: str, latency: float) -> None:
-    """Serve S3 with all files of a folder in a bucket; runs in a process of its own."""
-    import logging
+    """Serve the files of a folder as objects, in a process of its own."""
+    files: dict[str, Path] = {}
+    for path in Path(folder).rglob("*.json"):
+        name = f"runs/{path.relative_to(folder).as_posix()}"
+        files[name] = path
+        files[name.removesuffix(".json") + ".parquet"] = path
+    names = sorted(files)
 
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from moto.s3.models import s3_backends
-    from werkzeug.serving import make_server
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    backend = s3_backends["123456789012"]["aws"]
-    backend.create_bucket(BUCKET, "us-east-1")
-    for path in sorted(Path(folder).rglob("*.json")):
-        name = path.relative_to(folder).as_posix()
-        backend.put_object(BUCKET, f"runs/{name}", path.read_bytes())
-        backend.put_object(BUCKET, f"runs/{name.removesuffix('.json')}.parquet", b"rows")
-    app = DomainDispatcherApplication(create_backend_app)
+        def do_GET(self) -> None:
+            time.sleep(latency)
+            path, _, query = self.path.partition("?")
+            asked = dict(parse_qsl(query, keep_blank_values=True))
+            if "list-type" in asked:
+                return self._send(_page(names, asked).encode(), "application/xml")
+            name = unquote(path).removeprefix(f"/{BUCKET}/")
+            return self._send(files[name].read_bytes(), "application/json")
 
-    def waiting(environ: Any, start: Any) -> Any:
-        time.sleep(latency)
-        return app(environ, start)
+        def _send(self, content: bytes, kind: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
-    make_server("127.0.0.1", port, waiting, threaded=True).serve_forever()
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    ThreadingHTTPServer.request_queue_size = 128  # more than asks at once
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+def _page(names: list[str], asked: dict[str, str]) -> str:
+    """One answer of ListObjectsV2: at most a thousand names or folders, and where the next answer begins."""
+    prefix, sign, after = asked.get("prefix", ""), asked.get("delimiter", ""), asked.get("continuation-token", "")
+    parts: list[str] = []
+    place = bisect_right(names, after) if after else bisect_left(names, prefix)
+    last = ""
+    while place < len(names) and names[place].startswith(prefix) and len(parts) < PAGE:
+        last = names[place]
+        rest = last[len(prefix) :]
+        if sign and sign in rest:
+            last = f"{prefix}{rest.partition(sign)[0]}{sign}"
+            parts.append(f"<CommonPrefixes><Prefix>{last}</Prefix></CommonPrefixes>")
+            last += chr(0x10FFFF)
+            place = bisect_left(names, last)
+        else:
+            parts.append(
+                f"<Contents><Key>{last}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                f"<ETag>&quot;{place}&quot;</ETag><Size>1000</Size><StorageClass>STANDARD</StorageClass></Contents>"
+            )
+            place += 1
+    more = place < len(names) and names[place].startswith(prefix)
+    token = f"<NextContinuationToken>{last}</NextContinuationToken>" if more else ""
+    return (
+        '<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<Name>{BUCKET}</Name><Prefix>{prefix}</Prefix><IsTruncated>{str(more).lower()}</IsTruncated>"
+        f"<KeyCount>{len(parts)}</KeyCount>{token}{''.join(parts)}</ListBucketResult>"
+    )
 
 
 def free_port() -> int:

@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 LONGEST = (
     "docs/test_pages.py",
     "docs/test_gate_guide.py",
+    "transfer/test_imaged.py",
     "visuals/test_charts.py",
     "test_training_loop.py",
     "remarks/test_triggers.py",

@@ -49,11 +49,16 @@ def clear_cache(
         typer.Option(metavar="DAYS", help="Only the features that no run has opened for this number of days.", min=0),
     ] = None,
 ) -> None:
-    """Remove cached features: all, or those that the options choose. Records stay."""
+    """Remove cached features: all, or those that the options choose. Records stay.
+
+    Without options, the copies of results at URLs are removed, too.
+    """
     from vlmbench.features.cache.files import clear
+    from vlmbench.storage.mirror import remove_copies
 
     cleared = clear(model=model, unused_days=older_than)
-    print_line(f"freed {size_text(cleared.freed)}")
+    copies = remove_copies() if model is None and older_than is None else 0
+    print_line(f"freed {size_text(cleared.freed + copies)}")
     if cleared.in_use:
         files = f"{counted(cleared.in_use, 'file')} {either(cleared.in_use, 'was', 'were')}"
         print_aside(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@naming_urls()
 def predictions_frame(
     record: Record | str | Path, each: str | None = None, *, results: str | Path = RESULTS
 ) -> pd.DataFrame:
@@ -53,18 +52,21 @@ def predictions_frame(
     """
     if not isinstance(results, str | os.PathLike):
         raise UsageError(f"results is a folder, and {results!r} is a {type(results).__name__}")
-    entry = find_entry(record, readable(results))
-    kind = entry.record.task.plugin
-    views = frame_views(kind)
-    if not views and each not in (None, "sample"):
-        raise UsageError(f"the kind of task {kind!r} has no view {each!r}", hint="Leave `each` out: a row is a sample.")
-    view = _view(kind, views, each) if views else None
-    try:
-        table = entry.table()
-    except UnpairableError as error:
-        name = f"{entry.record.model.name} on {entry.record.task.name}"
-        raise UsageError(f"{name}: the record has no predictions", hint=error.hint) from error
-    return _plain_frame(table) if view is None else _view_frame(view, table, entry.record, entry.where)
+    with naming_urls():
+        entry = find_entry(record, readable(results))
+        kind = entry.record.task.plugin
+        views = frame_views(kind)
+        if not views and each not in (None, "sample"):
+            raise UsageError(
+                f"the kind of task {kind!r} has no view {each!r}", hint="Leave `each` out: a row is a sample."
+            )
+        view = _view(kind, views, each) if views else None
+        try:
+            table = entry.table()
+        except UnpairableError as error:
+            name = f"{entry.record.model.name} on {entry.record.task.name}"
+            raise UsageError(f"{name}: the record has no predictions", hint=error.hint) from error
+        return _plain_frame(table) if view is None else _view_frame(view, table, entry.record, entry.where)
 
 
 def frame_views(kind: str) -> Sequence[FrameRows]:

@@ -37,7 +37,6 @@ class SourceRead:
     entries: Entries
 
 
-@naming_urls()
 def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> list[SourceRead]:
     """Read every place once. Warnings name the files that are left out, and the places without a record.
 
@@ -58,16 +57,17 @@ def read_sources(places: Place | Iterable[Place], *, every: bool = False) -> lis
         )
     if any(not isinstance(place, Summary) and not str(place).strip() for place in given):
         raise UsageError("a results frame is not made of an empty name", hint="Name a folder, a file or a baseline.")
-    named: dict[str, str] = {}
-    for place in given:
-        if not isinstance(place, Summary):
-            named.setdefault(_key(os.fspath(place)), os.fspath(place))
-    read = [_read(name, every=every) for name in named.values()]
-    if in_memory := list({id(place): place for place in given if isinstance(place, Summary)}.values()):
-        read.append(SourceRead("", Entries(in_memory)))
-    for source in read:
-        _warn(source)
-    return read
+    with naming_urls():
+        named: dict[str, str] = {}
+        for place in given:
+            if not isinstance(place, Summary):
+                named.setdefault(_key(os.fspath(place)), os.fspath(place))
+        read = [_read(name, every=every) for name in named.values()]
+        if in_memory := list({id(place): place for place in given if isinstance(place, Summary)}.values()):
+            read.append(SourceRead("", Entries(in_memory)))
+        for source in read:
+            _warn(source)
+        return read
 
 
 def _key(name: str) -> str:

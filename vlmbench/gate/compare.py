@@ -20,7 +20,6 @@ from vlmbench.storage.mirror import readable
 from vlmbench.storage.shown import naming_urls
 
 
-@naming_urls()
 def compare(
     baseline: str | Path,
     candidate: str | Path,
@@ -67,18 +66,19 @@ def compare(
         *(word for kind in kinds for word in ("--allow", kind)),
         *(["--allow-inconclusive"] if allow_inconclusive else []),
     ]
-    folder = readable(baselines)
-    return compare_sides(
-        read_side(str(baseline), baselines=folder),
-        read_side(str(candidate), baselines=folder),
-        CompareRequest(
-            gate=demands,
-            gate_file=file,
-            allow=kinds,
-            allow_inconclusive=allow_inconclusive,
-            baseline_model=baseline_model,
-            candidate_model=candidate_model,
-            command=shlex.join(words).encode("utf-8", "replace").decode(),
-            begun=begun,
-        ),
-    )
+    with naming_urls():
+        folder = readable(baselines)
+        return compare_sides(
+            read_side(str(baseline), baselines=folder),
+            read_side(str(candidate), baselines=folder),
+            CompareRequest(
+                gate=demands,
+                gate_file=file,
+                allow=kinds,
+                allow_inconclusive=allow_inconclusive,
+                baseline_model=baseline_model,
+                candidate_model=candidate_model,
+                command=shlex.join(words).encode("utf-8", "replace").decode(),
+                begun=begun,
+            ),
+        )

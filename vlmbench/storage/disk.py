@@ -147,11 +147,11 @@ def _files(folder: Path) -> Iterator[tuple[Path, int, str]]:
 def _write_in_new_folder(path: Path, data: bytes) -> None:
     """Write a file, and make its folder. Another process may remove the folder as long as it is empty."""
     for left in reversed(range(_TRIES)):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             return
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # mkdir says that it exists, and then it does not
             if not left:
                 raise
 

@@ -89,12 +89,12 @@ def is_copy(path: Path) -> bool:
     return bool(_by_mirror([path]))
 
 
-def remove_copies(root: Path | None = None) -> int:
-    """Remove all copies in a cache, and return the number of bytes that this freed. A copy that is being made stays."""
+def remove_copies() -> int:
+    """Remove all copies, and return the number of bytes that this freed. A copy that is being made stays."""
     from filelock import FileLock, Timeout
 
     freed = 0
-    for folder in _copies(root).glob("*/"):
+    for folder in _copies().glob("*/"):
         with suppress(Timeout, OSError), FileLock(folder.with_suffix(".lock"), timeout=0):
             freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             shutil.rmtree(folder, ignore_errors=True)
@@ -253,5 +253,5 @@ def _remove_empty(root: Path) -> None:
             os.rmdir(folder)
 
 
-def _copies(root: Path | None = None) -> Path:
-    return (root or cache_root()) / "remote"
+def _copies() -> Path:
+    return cache_root() / "remote"

@@ -20,7 +20,10 @@ def with_urls(text: str) -> str:
 
 @contextmanager
 def naming_urls() -> Iterator[None]:
-    """Let the errors of functions for Python callers name URLs, too. It serves as a decorator."""
+    """Let the errors of functions for Python callers name URLs, too.
+
+    It is no decorator: its frame would hide the caller's line, at which warnings point.
+    """
     try:
         yield
     except VlmbenchError as error:

@@ -283,6 +283,28 @@ def test_a_lease_survives_a_cut_that_is_shorter_than_its_time(tmp_path: Path) ->
     leases.close(), other.close()
 
 
+class ShowsLate(DiskFolder):
+    """A folder on the network whose list of files does not show their newest versions yet."""
+
+    def entries(self, below: str = "") -> Iterator[Entry]:
+        return (replace(entry, version="old") for entry in super().entries(below))
+
+
+def test_a_list_that_is_older_than_its_files_takes_no_lease_away(runs: Runs, tmp_path: Path) -> None:
+    holder = runs.run(ELSEWHERE)
+    assert holder.take("a") is None
+    late = Leases(ShowsLate(tmp_path, durable=False), print, renew_s=3600, look_s=0, clock=runs.clock)
+    for _ in range(4):
+        assert late.take("a") == ELSEWHERE
+        runs.clock.now += 80
+        holder.renew_all()
+    runs.clock.now += 91
+    assert late.take("a") == ELSEWHERE  # the file has changed since it was read
+    runs.clock.now += 91
+    assert late.take("a") is None
+    late.close()
+
+
 def test_without_a_results_folder_every_pair_is_free() -> None:
     leases = leases_of(None, print)
     assert leases.take("a") is None and leases.take("a") is None and leases.keeps("a")

@@ -22,9 +22,13 @@ _KEPT = 24
 """How many blocks are kept for a dataset: 96 MiB."""
 KEPT_OF_ONE_FILE = AHEAD + 2
 """How many blocks are kept for a file that one thread reads once."""
+_DATASETS_KEPT = 2
+"""How many datasets keep blocks at the same time: a run opens many, and reads one or two of them by turns."""
 _AT_ONCE = 16
 _NEAR_BYTES = 2**19
-"""A read that begins at most this far behind the furthest one follows it. Images between them are read for nothing."""
+_NEAR_READS = 4
+"""A read that begins at most this many bytes, or this many times its own size, behind the furthest one follows it. What
+lies between them is read for nothing, which takes less time than one more request."""
 _BACK_BYTES = 4 * BLOCK_BYTES
 """Threads that read one after the other do not ask in this order exactly."""
 
@@ -53,10 +57,11 @@ class Blocks:
 
         A read that follows earlier reads of the file takes whole blocks. Any other reads only the part.
         """
+        _READ_LAST.note(self)
         stop = start + size
         with self._lock:
             furthest = self._furthest.get(entry.name, 0)
-            follows = furthest - _BACK_BYTES <= start <= furthest + _NEAR_BYTES
+            follows = furthest - _BACK_BYTES <= start <= furthest + max(_NEAR_BYTES, _NEAR_READS * size)
             self._furthest[entry.name] = max(furthest, stop) if follows else stop
         if size > BLOCK_BYTES or not follows:
             return self._request(entry, start, stop)
@@ -76,6 +81,11 @@ class Blocks:
         if follows:
             self._ask_ahead(entry, number)
         return self._block(entry, number)
+
+    def forget(self) -> None:
+        """Free the memory of all blocks. Threads that wait for one still get it."""
+        with self._lock:
+            self._blocks.clear()
 
     def _ask_ahead(self, entry: Entry, last: int) -> None:
         """Ask for the blocks behind one, unless they are there or on their way."""
@@ -118,6 +128,27 @@ class Blocks:
     def _request(self, entry: Entry, start: int, stop: int) -> bytes:
         with self._at_once:
             return self._read_range(entry, start, stop)
+
+
+class _ReadLast:
+    """The datasets that were read last. All others forget their blocks."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._recent: list[Blocks] = []
+
+    def note(self, blocks: Blocks) -> None:
+        """Note that a dataset is being read."""
+        if self._recent and self._recent[-1] is blocks:
+            return
+        with self._lock:
+            others = [each for each in self._recent if each is not blocks]
+            for old in others[: -(_DATASETS_KEPT - 1)]:
+                old.forget()
+            self._recent = [*others[-(_DATASETS_KEPT - 1) :], blocks]
+
+
+_READ_LAST = _ReadLast()
 
 
 class BlockFile(io.RawIOBase):

@@ -18,7 +18,6 @@ from pathlib import Path
 from vlmbench.errors import UsageError
 from vlmbench.features.cache.lock import hold_alone
 from vlmbench.paths import cache_root
-from vlmbench.storage.mirror import remove_copies
 
 DEFAULT_LIMIT_BYTES = 20 * 2**30
 _SECONDS_A_DAY = 86_400.0
@@ -119,8 +118,7 @@ class Cleared:
 
 
 def clear(root: Path | None = None, *, model: str | None = None, unused_days: float | None = None) -> Cleared:
-    """Remove cached features. Without a choice all are removed, and the stored fingerprints of datasets and copies of
-    results at URLs too.
+    """Remove cached features. Without a choice all are removed, and the stored fingerprints of datasets too.
 
     Args:
         root: the cache; None: :func:`cache_root`.
@@ -139,7 +137,6 @@ def clear(root: Path | None = None, *, model: str | None = None, unused_days: fl
         freed += gone or 0
     if model is None and unused_days is None:
         freed += sum(map(_unlink, _found((root or cache_root()) / "fingerprints", "*")))
-        freed += remove_copies(root)
     return Cleared(freed, in_use)
 
 
