@@ -113,7 +113,7 @@ def timed(what: str, work: Any) -> Any:
     """Do something, and print how long it took."""
     begun = time.perf_counter()
     found = work()
-    print(f"{what:56} {time.perf_counter() - begun:8.2f} s")
+    print(f"{what:56} {time.perf_counter() - begun:8.2f} s", flush=True)
     return found
 
 
