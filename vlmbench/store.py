@@ -195,6 +195,9 @@ class ResultStore:
             return None
         return record if found == record.predictions.sha256 else None
 
+    def read_ahead(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Does nothing: a disk is fast enough for one pair after the other."""
+
     def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> list[Record]:
         """Every readable record of one pair.
 

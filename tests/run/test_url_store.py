@@ -122,6 +122,35 @@ def test_a_half_written_object_is_never_a_record(storage: ObjectStorage, store: 
     assert store.pair_records("m", "t") == [record], "a copied record is in the place of another"
 
 
+def test_many_pairs_are_read_ahead_and_each_then_costs_a_list_and_two_heads(
+    tmp_path: Path, storage: ObjectStorage, store: UrlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLMBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("vlmbench.run.url_store.FEW_PAIRS", 2)
+    records = {task: make_record("m", task) for task in "abcd"}
+    for record in records.values():
+        store.write(record, ROWS)
+    store.write_failure(make_failure("m", "a"), "p" * 16)
+    resumed = UrlStore(store.root)
+    resumed.read_ahead({("m", task) for task in "abc"})
+    storage.put(f"runs/m/b/{records['b'].id}.parquet", ROWS[:2])
+    other = make_record("m", "c", value=0.1)
+    store.write(other, ROWS)
+    storage.asked.clear()
+    assert resumed.pair_records("m", "a") == [records["a"]]
+    assert resumed.find("m", "a", records["a"].id) == records["a"]
+    assert sorted(asked.partition(" ")[0] for asked in storage.asked) == ["GET", "HEAD", "HEAD"]
+    resumed.clear_failure("m", "a", "p" * 16)
+    assert not [name for name in storage.names() if "failed" in name]
+    assert resumed.find("m", "b", records["b"].id) is None, "its answers are another run's"
+    assert resumed.find("m", "c", other.id) == other, "written after the copy was made"
+    assert resumed.pair_records("m", "d") == [records["d"]], "not read ahead"
+    monkeypatch.setenv("VLMBENCH_CACHE", "/dev/null")
+    without = UrlStore(store.root)
+    without.read_ahead({("m", task) for task in "abc"})
+    assert without.find("m", "a", records["a"].id) == records["a"]
+
+
 def test_two_writers_leave_one_whole_record(storage: ObjectStorage, store: UrlStore) -> None:
     other = UrlStore(Url(f"s3://{BUCKET}/runs"))
     first, second = make_record(value=0.5), make_record(value=0.6)

@@ -40,6 +40,17 @@ class Driver:
     def __post_init__(self) -> None:
         object.__setattr__(self, "earlier", EarlierRecords(self.request, self.store))
 
+    def read_ahead(self) -> None:
+        """Let the store read the earlier records of all pairs at once, if this run asks for them."""
+        if not self._asks:
+            models, tasks = self.plan.models, self.plan.tasks
+            self.store.read_ahead({(model.name, task.card.name) for model in models for task in tasks})
+
+    @property
+    def _asks(self) -> bool:
+        """Whether each pair is asked anew, whatever records there are."""
+        return self.request.force or self.request.save_answers is not None
+
     def bare_job(self, number: int) -> Job:
         """The job of a pair without what is on disk. Nothing is read."""
         model, task = self.plan.pair(number)
@@ -48,8 +59,7 @@ class Driver:
 
     def job(self, number: int) -> Job:
         """The job of a pair with the records that may answer it now."""
-        asks = self.request.force or self.request.save_answers is not None
-        earlier = () if asks else tuple(self.earlier.of(*self.plan.pair(number)))
+        earlier = () if self._asks else tuple(self.earlier.of(*self.plan.pair(number)))
         return replace(self.bare_job(number), earlier=earlier)
 
     def _answers_folder(self, model: str) -> Path | None:

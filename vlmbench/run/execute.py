@@ -59,6 +59,7 @@ def execute(
             PictureDrawer(store, listener.note, in_background=request.pictures_in_background) as pictures,
         ):
             driver = Driver(plan, request, store, listener, leases)
+            driver.read_ahead()
             jobs = LeasedJobs(plan.pairs, driver, leases, listener.note)
             with closing(_answers(executor, jobs, driver, state)) as answers:
                 for answer in answers:

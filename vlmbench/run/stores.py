@@ -28,6 +28,9 @@ class RecordStore(Protocol):
             StoreError: they cannot be written.
         """
 
+    def read_ahead(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Told at the start of a run which pairs of a model and a task it will ask for: many can be read at once."""
+
     def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> Sequence[Record]:
         """All readable records of one pair of a model and a task.
 
@@ -80,6 +83,9 @@ class NoStore:
     """A :class:`RecordStore` that keeps nothing. The run returns its records, and no file is written or read."""
 
     def check_writable(self) -> None:
+        pass
+
+    def read_ahead(self, pairs: Collection[tuple[str, str]]) -> None:
         pass
 
     def pair_records(self, model: str, task: str, *, known: Collection[str] = ()) -> Sequence[Record]:

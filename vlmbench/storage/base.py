@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -60,11 +60,13 @@ class Entry:
         name: its path below the folder, with "/" between its parts.
         size: in bytes.
         version: a text that changes if the content changes, such as an ETag, or the time and size of a local file.
+        written: when the storage got it, in seconds by the storage's clock; None if the storage does not tell.
     """
 
     name: str
     size: int
     version: str
+    written: float | None = field(default=None, compare=False)
 
 
 class Folder(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -94,7 +94,11 @@ def remove_copies() -> int:
     from filelock import FileLock, Timeout
 
     freed = 0
-    for folder in _copies().glob("*/"):
+    try:
+        folders = list(_copies().glob("*/"))
+    except OSError:  # such as a name that no file system takes: there are no copies
+        return 0
+    for folder in folders:
         with suppress(Timeout, OSError), FileLock(folder.with_suffix(".lock"), timeout=0):
             freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             shutil.rmtree(folder, ignore_errors=True)
@@ -124,8 +128,12 @@ class Mirror:
         self._lock = FileLock(own.with_suffix(".lock"))
         self.known: Mapping[str, Entry] = {}
 
-    def sync(self) -> None:
-        """List the folder, fetch its records, and remove what is gone."""
+    def sync(self, wanted: Callable[[str], bool] | None = None) -> None:
+        """List the folder, fetch its records, and remove what is gone.
+
+        Args:
+            wanted: whether a record is fetched, by its name; None: all are.
+        """
         with self._held():
             found = {entry.name: entry for entry in self._remote.entries() if self._fits(entry)}
             folders = {str(folder) for name in found for folder in PurePosixPath(name).parents}
@@ -138,7 +146,19 @@ class Mirror:
             _remove_empty(self.root)
             self._versions.parent.mkdir(parents=True, exist_ok=True)
             DiskFolder(self._versions.parent, durable=False).write(self._versions.name, _lines(kept))
-            self._fetch(name for name in self.known if name not in kept and name.endswith(AT_ONCE))
+            new = [name for name in self.known if name not in kept and name.endswith(AT_ONCE)]
+            self._fetch(new if wanted is None else filter(wanted, new))
+
+    def content(self, entry: Entry) -> bytes | None:
+        """The content of a file, if this version of it was fetched."""
+        known = self.known.get(entry.name)
+        if known is None or known.version != entry.version:
+            return None
+        try:
+            found = self._local.read(entry.name)
+        except (FileNotFoundError, StoreError):
+            return None
+        return found if len(found) == entry.size else None
 
     def bring(self, names: Iterable[str]) -> None:
         """Fetch files of the listing that are not there."""

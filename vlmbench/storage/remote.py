@@ -111,8 +111,11 @@ class RemoteFolder:
         except FileNotFoundError:
             return
 
-    def entries(self, below: str = "") -> Iterator[Entry]:
+    def entries(self, below: str = "", *, deep: bool = True) -> Iterator[Entry]:
         """All files below a folder of this folder, by name. Its folders are listed at the same time.
+
+        Args:
+            deep: False leaves out the files in its folders.
 
         Raises:
             StoreError: they cannot be listed.
@@ -121,7 +124,7 @@ class RemoteFolder:
             top = self.ask("list", below, lambda files, path: files.ls(path, detail=True, **self._asks_anew))
         except FileNotFoundError:
             return
-        folders = [found["name"].rstrip("/") for found in top if found["type"] == "directory"]
+        folders = [found["name"].rstrip("/") for found in top if deep and found["type"] == "directory"]
         found = [each for each in top if each["type"] == "file"]
         if 1 < len(folders) <= MOST_LISTED_APART:
             with ThreadPoolExecutor(LISTERS) as pool:
@@ -131,7 +134,7 @@ class RemoteFolder:
             found = self._below(self._path(below))
         start = f"{self._path('')}/"
         entries = [
-            Entry(each["name"].removeprefix(start), int(each["size"] or 0), _version(each))
+            Entry(each["name"].removeprefix(start), int(each["size"] or 0), _version(each), _written(each))
             for each in found
             if each["name"].startswith(start) and not each["name"].endswith("/")
         ]
@@ -190,6 +193,20 @@ class RemoteFolder:
             return self.read(name) == data
         except FileNotFoundError:  # its owner has removed it meanwhile
             return False
+
+    def entry(self, name: str) -> Entry | None:
+        """A file as it is now; None if it does not exist.
+
+        Raises:
+            StoreError: the storage cannot be read.
+        """
+        try:
+            found = self.ask("read", name, lambda files, path: files.info(path, **self._asks_anew))
+        except FileNotFoundError:
+            return None
+        if found["type"] != "file":
+            return None
+        return Entry(name, int(found["size"] or 0), _version(found), _written(found))
 
     def version(self, files: Any, path: str) -> str:
         """The version of a file now."""
@@ -305,6 +322,15 @@ def _version(found: dict[str, Any]) -> str:
     for name in ("ETag", "etag", "generation", "blob_id", "md5Hash", "content_md5"):
         if found.get(name):
             return str(found[name]).strip('"')
-    time = next((found[name] for name in ("LastModified", "last_modified", "mtime", "created") if name in found), "")
+    time = _time(found)
     written = time.timestamp() if isinstance(time, datetime) else time  # fsspec's memory gives both forms
     return f"{written}-{found.get('size')}"
+
+
+def _written(found: dict[str, Any]) -> float | None:
+    time = _time(found)
+    return time.timestamp() if isinstance(time, datetime) else None
+
+
+def _time(found: dict[str, Any]) -> Any:
+    return next((found[name] for name in ("LastModified", "last_modified", "mtime", "created") if name in found), "")

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -246,7 +246,7 @@ class _Lists:
         return found
 
     def _place(self, entry: Entry, load: frozenset[str]) -> Path:
-        known = (_FORM, READING_RULES, self._remote.url.text, *asdict(entry).values(), sorted(load))
+        known = (_FORM, READING_RULES, self._remote.url.text, entry.name, entry.size, entry.version, sorted(load))
         return _folder() / f"{sha256(json.dumps(known).encode()).hexdigest()}.json"
 
 
