@@ -196,3 +196,21 @@ def test_no_command_repeats_credentials(made: tuple[Path, str], words: tuple[str
     done = command(*words, where=made[0], code=2)
     assert "has credentials in it" in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--results", "own/runs", "-f", "csv", "-o", "s3://bucket/x.csv"),
+        ("export", "--results", "own/runs", "-f", "csv", "-o", "gs://bucket/x.csv"),
+        ("compare", "own/runs/ours", "own/runs/theirs", "-o", "memory://bucket/x.json"),
+        ("compare", "own/runs/ours", "own/runs/theirs", "--write", "json:s3://bucket/x.json"),
+        ("show", "own/runs/ours/cifar10", "-o", "s3://bucket/x.html"),
+        ("demo", "--results", "s3://bucket/runs"),
+        ("run", "-m", "demo-clip", "-t", "demo-photos", "--save-answers", "s3://bucket/x"),
+    ],
+)
+def test_what_is_written_here_alone_refuses_a_url(made: tuple[Path, str], words: tuple[str, ...]) -> None:
+    done = command(*words, where=made[0], code=2)
+    assert "can only be written to a file or folder of this machine" in " ".join(done.stderr.split())
+    assert not [path.name for path in made[0].iterdir() if ":" in path.name]

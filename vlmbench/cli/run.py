@@ -18,7 +18,7 @@ from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
 from vlmbench.storage.base import Location
-from vlmbench.storage.locations import results_location
+from vlmbench.storage.locations import local_path, results_location
 
 if TYPE_CHECKING:
     from vlmbench.cli.watching.progress import TerminalListener
@@ -195,7 +195,7 @@ def run(
             setting=setting,  # type: ignore[arg-type]
         ),
         learn_from=learn_from,
-        save_answers=user_path(save_answers) if save_answers else None,
+        save_answers=local_path(save_answers) if save_answers else None,
         offline=offline,
         force=force,
         skip_bad=skip_bad,

@@ -20,6 +20,7 @@ from vlmbench.store import FAILED, LOG, MOST_RECORD_BYTES, VISUALS, Unreadable, 
 
 READERS = 16
 """Files that are read at the same time: object storage answers each after a while."""
+_TOO_LARGE = "it is too large for a record"
 _PICTURES = re.compile(rf"(?P<place>[^/]+/[^/]+/[^/]+){re.escape(VISUALS)}/[^/]+")
 
 
@@ -97,7 +98,8 @@ def read_contents(folder: Folder, known: Known) -> Contents:
     Raises:
         StoreError: the folder cannot be listed.
     """
-    names = [entry.name for entry in folder.entries()]
+    sizes = {entry.name: entry.size for entry in folder.entries()}
+    names = list(sizes)
     every, pictures = frozenset(names), dict[str, list[str]]()
     for name in names:
         if found := _PICTURES.fullmatch(name):
@@ -106,7 +108,7 @@ def read_contents(folder: Folder, known: Known) -> Contents:
     records: dict[str, FoundRecord] = {}
     failures: dict[str, FoundFailure] = {}
     unreadable: list[tuple[str, str]] = []
-    for name, entry in zip(files, _read_all(folder, files, known), strict=True):
+    for name, entry in zip(files, _read_all(folder, {name: sizes[name] for name in files}, known), strict=True):
         if isinstance(entry, FoundRecord):
             records[entry.place] = replace(entry, pictures=tuple(pictures.get(entry.place, ())))
         elif isinstance(entry, FoundFailure):
@@ -117,9 +119,11 @@ def read_contents(folder: Folder, known: Known) -> Contents:
     return Contents(folder, records, failures, unreadable)
 
 
-def _read_all(folder: Folder, names: Sequence[str], known: Known) -> Iterable[FoundRecord | FoundFailure | str]:
+def _read_all(folder: Folder, sizes: Mapping[str, int], known: Known) -> Iterable[FoundRecord | FoundFailure | str]:
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(lambda name: _read(folder, name, known), names)
+        yield from pool.map(
+            lambda name: _TOO_LARGE if sizes[name] > MOST_RECORD_BYTES else _read(folder, name, known), sizes
+        )
 
 
 def _read(folder: Folder, name: str, known: Known) -> FoundRecord | FoundFailure | str:
@@ -131,7 +135,7 @@ def _read(folder: Folder, name: str, known: Known) -> FoundRecord | FoundFailure
     except StoreError as error:
         return error.message
     if len(data) > MOST_RECORD_BYTES:
-        return "it is too large for a record"
+        return _TOO_LARGE
     digest = sha256(data).hexdigest()
     if (name, digest) not in known:
         known[name, digest] = _understood(data, name, digest)
@@ -141,7 +145,7 @@ def _read(folder: Folder, name: str, known: Known) -> FoundRecord | FoundFailure
 def _understood(data: bytes, name: str, digest: str) -> FoundRecord | FoundFailure | str:
     entry = parse_entry(data, PurePosixPath(name))
     if isinstance(entry, Unreadable):
-        return entry.reason
+        return entry.reason.removeprefix(f"{name}: ")  # whoever shows the reason names the file
     if isinstance(entry, Failure):
         return FoundFailure(name, digest, _time(entry.started), (entry.model, entry.asked))
     if entry.predictions is not None and not entry.predictions.file.startswith(f"{entry.id}."):

@@ -184,7 +184,9 @@ class UrlStore:
         copy = Mirror(self.root)
         try:
             copy.sync(lambda name: name.rpartition("/")[0] in folders and not name.endswith(FAILED))
-            records = {name.removesuffix(".json"): entry for name, entry in copy.known.items() if name.endswith(".json")}
+            records = {
+                name.removesuffix(".json"): entry for name, entry in copy.known.items() if name.endswith(".json")
+            }
             copy.bring(
                 name
                 for name, entry in copy.known.items()

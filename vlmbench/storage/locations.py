@@ -21,6 +21,7 @@ _LOCAL = frozenset({"file", "local"})
 _COMMON = (*WHOLE, "http", "https", "file")
 _TYPO = re.compile(rf"^({'|'.join(_COMMON)})(:/(?!/)|//)(?=[^/\\])", re.IGNORECASE)
 """A URL whose ``://`` lost a character, as it does in ``Path("s3://bucket")``."""
+_SCHEME_OF_URL = re.compile(rf"^({'|'.join(_COMMON)}):/+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECRET = re.compile(r"key|token|secret|passw|signature|credential|sig$|sas$|auth", re.IGNORECASE)
 """Names of parameters that carry credentials, such as those of signed addresses."""
@@ -63,6 +64,23 @@ def user_location(text: str | os.PathLike[str]) -> Location:
         raise UsageError(f"{written!r} has '.' or '..' as a part of its path", hint="Write the path without it.")
     _check_known(name)
     return Url(f"{name}://{'/'.join(parts)}")
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """The path of this machine that a user wrote, for what is not written to URLs.
+
+    Raises:
+        UsageError: it is a URL, also one that lost a slash as a Path.
+    """
+    written = os.fspath(path)
+    found = user_path(written)
+    if (url := _SCHEME_OF_URL.match(written)) and not os.path.lexists(found):
+        _refuse_credentials(url[1].lower(), written[url.end() :], scheme_of(url[1].lower()))
+        raise UsageError(
+            f"{url[1].lower()}:// begins a URL, but this can only be written to a file or folder of this machine",
+            hint="Name a path, and copy what was written to the URL afterwards.",
+        )
+    return found
 
 
 def is_object_storage(text: str) -> bool:
