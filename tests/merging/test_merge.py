@@ -259,3 +259,14 @@ def test_folders_at_urls_are_joined_too(tmp_path: Path, bucket: Url) -> None:
     )
     back = merge([bucket], tmp_path / "out")
     assert back.records == 2 and files(tmp_path / "out") == files(source)
+
+
+def test_a_file_too_large_for_a_record_is_not_read_and_reasons_do_not_repeat_the_name(tmp_path: Path) -> None:
+    folder = store(tmp_path / "1", make_record("a", "t"))
+    with (folder / "a/t/large.json").open("wb") as file:
+        file.truncate(2**40)  # no memory could hold it
+    (folder / "a/t/other.json").write_text("{}")
+    (outcome,) = merge([folder], tmp_path / "out").folders
+    assert outcome.unreadable[0] == ("a/t/large.json", "it is too large for a record")
+    assert outcome.unreadable[1][1].startswith("not a record this version reads")
+    assert counts(outcome) == (1, 0, 0, 0)

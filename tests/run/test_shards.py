@@ -79,7 +79,7 @@ def test_shards_have_as_many_samples_as_each_other(tmp_path: Path) -> None:
     assert [name for _, name, _ in shard(1, tasks, 2, 2)] == ["a", "b", "c"]
     limited = [replace(task, options=TaskOptions(limit=100)) for task in tasks]
     assert [name for _, name, _ in shard(1, limited, 1, 2)] == ["big", "a"]
-    assert shard(1, limited[:1], 2, 2) == []
+    assert shard(1, limited[:1], 2, 2) == shard(1, limited[:1], 10**12, 10**12) == []
 
 
 def test_tasks_that_share_what_is_learnt_stay_together() -> None:

@@ -79,8 +79,9 @@ def part_of(
     """
     order = job_order(len(models), [task.options.transfer for task in tasks])
     costs = _costs(tasks)
-    bounds = divided([costs[pair % len(tasks)] for pair in order], of)
-    chosen = order[bounds[number - 1] : bounds[number]]
+    parts = max(1, min(of, len(order)))  # the parts after these are empty
+    bounds = divided([costs[pair % len(tasks)] for pair in order], parts)
+    chosen = order[bounds[number - 1] : bounds[number]] if number <= parts else ()
     own_models = {place: row for row, place in enumerate(sorted({pair // len(tasks) for pair in chosen}))}
     own_tasks = {place: column for column, place in enumerate(sorted({pair % len(tasks) for pair in chosen}))}
     pairs = tuple(own_models[pair // len(tasks)] * len(own_tasks) + own_tasks[pair % len(tasks)] for pair in chosen)

@@ -184,15 +184,12 @@ class UrlStore:
         copy = Mirror(self.root)
         try:
             copy.sync(lambda name: name.rpartition("/")[0] in folders and not name.endswith(FAILED))
-            records = {
-                name.removesuffix(".json"): entry for name, entry in copy.known.items() if name.endswith(".json")
-            }
             copy.bring(
                 name
                 for name, entry in copy.known.items()
                 if name.endswith(".parquet")
                 and name.rpartition("/")[0] in folders
-                and (record := records.get(name.removesuffix(".parquet"))) is not None
+                and (record := copy.known.get(f"{name.removesuffix('.parquet')}.json")) is not None
                 and self._may_be_others(entry, record)
             )
         except StoreError as error:  # the records are read pair by pair
