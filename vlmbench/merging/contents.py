@@ -145,7 +145,7 @@ def _read(folder: Folder, name: str, known: Known) -> FoundRecord | FoundFailure
 def _understood(data: bytes, name: str, digest: str) -> FoundRecord | FoundFailure | str:
     entry = parse_entry(data, PurePosixPath(name))
     if isinstance(entry, Unreadable):
-        return entry.reason.removeprefix(f"{name}: ")  # whoever shows the reason names the file
+        return entry.reason.removeprefix(f"{name}: ")  # the file is named beside the reason
     if isinstance(entry, Failure):
         return FoundFailure(name, digest, _time(entry.started), (entry.model, entry.asked))
     if entry.predictions is not None and not entry.predictions.file.startswith(f"{entry.id}."):
