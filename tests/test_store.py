@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,9 @@ def test_safe_names_stay_inside_their_folder(name: str) -> None:
 @given(st.text(), st.text())
 def test_different_names_have_different_safe_names(one: str, other: str) -> None:
     assert (safe_name(one) == safe_name(other)) == (one == other)
+
+
+def test_runs_of_one_process_check_one_folder_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ResultStore(tmp_path).check_writable(), range(400)))
+    assert not list(tmp_path.iterdir())

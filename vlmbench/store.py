@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import glob
 import os
-import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeVar
+from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 
@@ -62,7 +62,7 @@ class ResultStore:
         Raises:
             StoreError: the folder cannot be made or written to, or is not a folder.
         """
-        probe = self.root / f".probe.{socket.gethostname()}.{os.getpid()}"
+        probe = self.root / f".probe.{uuid4().hex}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"vlmbench")

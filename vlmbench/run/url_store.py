@@ -7,11 +7,10 @@ so a record that exists is complete. ``vlmbench run`` and ``vlmbench import`` wr
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from uuid import uuid4
 
 from vlmbench.errors import RecordError, StoreError
 from vlmbench.paths import safe_name
@@ -48,7 +47,7 @@ class UrlStore:
         Raises:
             StoreError: they cannot be written.
         """
-        probe = f".probe.{socket.gethostname()}.{os.getpid()}"
+        probe = f".probe.{uuid4().hex}"
         self._folder.write(probe, b"vlmbench")
         self._folder.remove(probe)
 
