@@ -196,3 +196,17 @@ def test_no_command_repeats_credentials(made: tuple[Path, str], words: tuple[str
     done = command(*words, where=made[0], code=2)
     assert "has credentials in it" in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("demo", "--results", "s3://bench/demo"),
+        ("run", "-m", "demo-clip", "-t", "demo-scenes", "--save-answers", "s3://bench/answers"),
+        ("report", "--results", LOCAL, "-o", "s3://bench/table.md"),
+        ("show", "ours/dtd", "--results", LOCAL, "-o", "s3://bench/page.html"),
+    ],
+)
+def test_what_is_only_local_takes_no_url(made: tuple[Path, str], words: tuple[str, ...]) -> None:
+    assert "must be on this machine, and not at a URL" in command(*words, where=made[0], code=2).stderr
+    assert not (made[0] / "s3:").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlmbench.errors import MissingDependencyError, OutputError, VlmbenchError
+from vlmbench.storage.locations import local_path
 from vlmbench.storage.shown import with_urls
 from vlmbench.wording import listed
 
@@ -142,6 +143,7 @@ def write_output(text: str, output: Path | None) -> None:
 
     Raises:
         OutputError: the file cannot be written.
+        UsageError: a URL is named as the file.
     """
     text = with_urls(text)
     if output is None:
@@ -151,6 +153,7 @@ def write_output(text: str, output: Path | None) -> None:
             _encodable()
         sys.stdout.write(text)
         return
+    output = local_path(output, "an output file")
     try:
         if output.exists() and not output.is_file():  # do not replace a pipe or a device by a file
             output.write_text(text, encoding="utf-8", errors="replace")

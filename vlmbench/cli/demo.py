@@ -15,7 +15,7 @@ import typer
 from vlmbench.cli.console import print_aside, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import leaving_at_once, resting_collector
 from vlmbench.demo.allocator import keep_freed_memory
-from vlmbench.paths import user_path
+from vlmbench.storage.locations import local_path
 from vlmbench.wording import listed
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def demo(
 
     if said := left_out():
         print_note(said)
-    results = user_path(results)
+    results = local_path(results, "the demo's --results")
     outcomes = run_pairs(results, force=force, device=device)
     try:
         show_outcomes(zero_shot(outcomes), results, title="Zero-shot results of the demo")

@@ -18,7 +18,7 @@ from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
 from vlmbench.markup import is_blank, one_line
 from vlmbench.paths import RESULTS, report_command, user_path
 from vlmbench.storage.base import Location
-from vlmbench.storage.locations import results_location
+from vlmbench.storage.locations import local_path, results_location
 
 if TYPE_CHECKING:
     from vlmbench.cli.watching.progress import TerminalListener
@@ -144,7 +144,11 @@ def run(
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Show how long each stage of each pair took.")] = False,
     executor: Annotated[
-        str, typer.Option(help="What runs the pairs. local: this process, one pair after the other.")
+        str,
+        typer.Option(
+            help="What runs the pairs. local: this process, one pair after the other. local:8: eight processes, each "
+            "with a GPU or core. ray:ADDRESS: a Ray cluster."
+        ),
     ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     shard: Annotated[
@@ -195,7 +199,7 @@ def run(
             setting=setting,  # type: ignore[arg-type]
         ),
         learn_from=learn_from,
-        save_answers=user_path(save_answers) if save_answers else None,
+        save_answers=local_path(save_answers, "--save-answers") if save_answers else None,
         offline=offline,
         force=force,
         skip_bad=skip_bad,

@@ -65,6 +65,25 @@ def user_location(text: str | os.PathLike[str]) -> Location:
     return Url(f"{name}://{'/'.join(parts)}")
 
 
+def local_path(text: str | os.PathLike[str], what: str) -> Path:
+    """The path of this machine that a user wrote, with ``~`` replaced, for what cannot be at a URL.
+
+    Args:
+        what: an option or file, as the subject of a message.
+
+    Raises:
+        UsageError: it is a URL. The message does not repeat it, since it may hold credentials.
+    """
+    written = os.fspath(text)
+    path = user_path(written)
+    if (is_url(written) or _TYPO.match(written)) and not os.path.lexists(path):  # Path("s3://…") drops a slash
+        raise UsageError(
+            f"{what} must be on this machine, and not at a URL",
+            hint="Name a path here, and copy what is written there with a tool of the storage.",
+        )
+    return path
+
+
 def is_object_storage(text: str) -> bool:
     """Whether a text is a URL of object storage. Sources of other packages may have other URLs, which stay theirs."""
     return is_url(text) and text.partition("://")[0].lower() in WHOLE
@@ -150,7 +169,8 @@ def _check_known(name: str) -> None:
         package = str(known.get("class", name)).partition(".")[0]
         missing = importlib.util.find_spec(package) is None
         if package == "fsspec":  # its own class needs another package, which its note names
-            raise MissingDependencyError(f"{name}:// needs another package: {error}", hint=known.get("err")) from error
+            said = known.get("err") or str(error).partition(": ")[0]
+            raise MissingDependencyError(f"{name}:// needs another package: {said}") from error
         raise MissingDependencyError(
             f"{name}:// needs the package {package}, which {'is not installed' if missing else f'fails: {error}'}",
             hint=install_command(package),

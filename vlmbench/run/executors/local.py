@@ -54,6 +54,10 @@ def _announce_unsupported(card: ModelCard, state: ProcessState) -> None:
             state.listener.note(f"{card.name} cannot be asked {task}: {reason}")
 
 
+_OF_RAY = ("workers", "workers-per-gpu")
+"""The options that only ``ray`` has: the number of ``local:N`` says how many workers there are."""
+
+
 def make_local(argument: str) -> Executor:
     """See :data:`~vlmbench.run.executors.base.ExecutorFactory`.
 
@@ -64,7 +68,7 @@ def make_local(argument: str) -> Executor:
         return LocalExecutor()
     number, *options = argument.split(",")
     workers = whole_number("local", "workers", number)
-    return Pool(ProcessCrew(workers, chosen := read_options("local", options)), chosen)
+    return Pool(ProcessCrew(workers, chosen := read_options("local", options, _OF_RAY)), chosen)
 
 
 EXECUTOR = make_local
