@@ -35,7 +35,7 @@ def serve(port: int, folder: str, latency: float) -> None:
         name = f"runs/{path.relative_to(folder).as_posix()}"
         files[name] = path
         files[name.removesuffix(".json") + ".parquet"] = path
-    names = sorted(files)
+    names, sizes = sorted(files), {name: path.stat().st_size for name, path in files.items()}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -45,7 +45,7 @@ def serve(port: int, folder: str, latency: float) -> None:
             path, _, query = self.path.partition("?")
             asked = dict(parse_qsl(query, keep_blank_values=True))
             if "list-type" in asked:
-                return self._send(_page(names, asked).encode(), "application/xml")
+                return self._send(_page(names, sizes, asked).encode(), "application/xml")
             name = unquote(path).removeprefix(f"/{BUCKET}/")
             return self._send(files[name].read_bytes(), "application/json")
 
@@ -63,7 +63,7 @@ def serve(port: int, folder: str, latency: float) -> None:
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 
-def _page(names: list[str], asked: dict[str, str]) -> str:
+def _page(names: list[str], sizes: dict[str, int], asked: dict[str, str]) -> str:
     """One answer of ListObjectsV2: at most a thousand names or folders, and where the next answer begins."""
     prefix, sign, after = asked.get("prefix", ""), asked.get("delimiter", ""), asked.get("continuation-token", "")
     parts: list[str] = []
@@ -80,7 +80,7 @@ def _page(names: list[str], asked: dict[str, str]) -> str:
         else:
             parts.append(
                 f"<Contents><Key>{last}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
-                f"<ETag>&quot;{place}&quot;</ETag><Size>1000</Size><StorageClass>STANDARD</StorageClass></Contents>"
+                f"<ETag>&quot;{place}&quot;</ETag><Size>{sizes[last]}</Size><StorageClass>STANDARD</StorageClass></Contents>"
             )
             place += 1
     more = place < len(names) and names[place].startswith(prefix)
@@ -111,9 +111,10 @@ def wait_for_server() -> None:
 
 def timed(what: str, work: Any) -> Any:
     """Do something, and print how long it took."""
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     found = work()
-    print(f"{what:56} {time.perf_counter() - begun:8.2f} s")
+    used = time.process_time() - used
+    print(f"{what:56} {time.perf_counter() - begun:8.2f} s, {used:.2f} s of the processor", flush=True)
     return found
 
 

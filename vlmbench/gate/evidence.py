@@ -22,6 +22,7 @@ from vlmbench.gate.outcome import Kind, Mismatch, SampleFlip
 from vlmbench.gate.policy import Settings
 from vlmbench.metrics.difference import Difference
 from vlmbench.records import MetricValue, Record
+from vlmbench.storage.shown import with_urls
 from vlmbench.wording import counted
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _answers(
     differ.
     """
     try:
-        old, new = (Answers(entry.record, entry.table(), entry.where) for entry in (baseline, candidate))
+        old, new = (Answers(entry.record, entry.table(), with_urls(entry.where)) for entry in (baseline, candidate))
         aligned = _aligned(old, new)
     except (UnpairableError, RecordError) as error:
         others = [each for each in found if each.kind != "dataset"]

@@ -31,8 +31,9 @@ READ_SECONDS = 60
 """A server that is silent for longer is asked again."""
 LISTERS = 16
 """Folders that are listed at the same time. One list of S3 has a thousand files, and each next one must wait for it."""
-MOST_LISTED_APART = 256
-"""With more folders than this, one list of everything has fewer requests."""
+MOST_LISTED_APART = 32
+"""With more folders than this, one list of everything is faster: 20,000 files in 200 folders took 16 s in one list and
+20 s in 200, on a busy machine."""
 _PROBE = ".vlmbench-probe"
 _MEMORY = threading.Lock()
 """fsspec's memory looks and then writes, which two threads may do at once."""

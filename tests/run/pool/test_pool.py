@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
 from run.scripted_crew import COUNTS, FACTS, ScriptedCrew, ScriptedWorker, done, failure, jobs, run
 
 from vlmbench.errors import WorkerError
-from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts
+from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready
 from vlmbench.run.pool.pieces import Carried, Piece
 
 KILLED = "it was killed by signal 9 (SIGKILL)"
@@ -144,6 +144,23 @@ def test_workers_that_do_not_start_end_the_run_with_the_reason() -> None:
         WorkerError, match=r"no worker is left for 1 pair \(<n>: 2 workers did not start there: no CUDA"
     ):
         run(Broken({"n": 1}), jobs(["a"], ["s"]))
+
+
+def test_workers_that_die_before_they_are_ready_are_replaced_as_long_as_others_start() -> None:
+    class Shaky(ScriptedCrew):
+        def events(self, seconds: float) -> Iterator[tuple[ScriptedWorker, Event]]:
+            for worker, event in super().events(seconds):
+                dies = isinstance(event, Ready) and worker.number % 2 == 0
+                worker.stopped |= dies
+                yield worker, Died(KILLED, starting=True) if dies else event
+
+    def script(worker: ScriptedWorker, piece: Piece) -> Iterable[Event]:
+        return [Died(KILLED)] if piece.attempt == 0 else done(worker, piece)
+
+    crew = Shaky({"n": 1}, script)
+    answers, _ = run(crew, jobs(["a"], ["s", "t", "u", "v"]))
+    assert [answer.status for answer in answers] == ["done"] * 4
+    assert sum(worker.number % 2 == 0 for worker in crew.started) >= 4
 
 
 def test_a_node_with_other_code_is_refused() -> None:

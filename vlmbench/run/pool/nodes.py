@@ -30,6 +30,10 @@ class Nodes:
         """Leave a node out, because what it runs differs."""
         self.left_out[node] = reason
 
+    def started(self, node: str) -> None:
+        """Forget the failed starts of a node, because a worker has started there."""
+        self._failed_starts.pop(node, None)
+
     def failed_start(self, node: str, reason: str) -> bool:
         """Count a worker that did not start. Returns whether the node is left out from now on."""
         self._failed_starts[node] = self._failed_starts.get(node, 0) + 1

@@ -294,6 +294,7 @@ class _Run:
         reason = difference(environment(), code_sha256(), facts)
         if reason is None:
             member.facts = facts
+            self.nodes.started(member.node)
             self.watcher.worker_ready(member.worker.number, facts)
             return
         self.nodes.refuse(member.node, f"it does not run what this process runs: {reason}")

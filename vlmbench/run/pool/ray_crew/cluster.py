@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from vlmbench.errors import MissingDependencyError, UsageError, WorkerError, first_line, install_command
+from vlmbench.run.pool.ray_crew.own_folder import own_folder
 from vlmbench.run.pool.ray_crew.probe import check_address, split_address
 
 _QUIET = {
@@ -23,8 +22,6 @@ _QUIET = {
 }
 _OWN_STORE_BYTES = 500 * 2**20
 """The memory for objects in a Ray that this process starts. Only answers go through it; the rest goes to disk."""
-_LONGEST_FOLDER = 40
-"""Ray makes sockets below its folder, whose names may have 107 characters."""
 
 
 def check_installed() -> None:
@@ -74,7 +71,7 @@ def connected(address: str) -> Iterator[bool]:
         address: ``auto``, ``host:port`` or empty: the value of RAY_ADDRESS if it is set, or else a new Ray.
 
     Yields:
-        Whether the Ray was started here, so that it has one node for ever.
+        Whether the Ray was started here, so that it always has one node.
 
     Raises:
         UsageError: no cluster answers at the address, or it has another version of Ray or Python.
@@ -87,8 +84,7 @@ def connected(address: str) -> Iterator[bool]:
         return
     address = address or os.environ.get("RAY_ADDRESS", "")
     own = not address or address == "local"
-    folder = _folder() if own else None
-    with _quietly(ray):
+    with _quietly(ray), own_folder() if own else nullcontext() as folder:
         try:
             if own:
                 _start(ray, folder)
@@ -98,8 +94,6 @@ def connected(address: str) -> Iterator[bool]:
         finally:
             with suppress(Exception):  # its head may be gone
                 ray.shutdown()
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connect(ray: ModuleType, address: str) -> None:
@@ -154,15 +148,6 @@ def _start(ray: ModuleType, folder: str | None) -> None:
             f"Ray does not start on this machine: {first_line(str(error), most=400)}",
             hint="--executor local:N does the same without Ray.",
         ) from error
-
-
-def _folder() -> str | None:
-    """A folder for what Ray writes, which is removed at the end; None: Ray's own, if the names would be too long."""
-    folder = tempfile.mkdtemp(prefix="vlmbench-ray-")
-    if len(folder) <= _LONGEST_FOLDER:
-        return folder
-    os.rmdir(folder)
-    return None
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The actor of a worker: it keeps the worker's process on its node, and passes messages on without reading them.
 
-The actor itself does not compute. So a sample that ends the process, or memory that runs out,
-is explained by its exit code and its log, and Ray's own process stays small. :mod:`vlmbench.run.pool.ray_crew.crew`
-makes the actors. Every node imports this module, so it imports nothing heavy.
+The actor itself does not compute. So a sample that ends the process, or memory that runs out, is explained by the exit
+code and the log of the process, and the actor stays small. :mod:`vlmbench.run.pool.ray_crew.crew` makes the actors.
+Every node imports this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
