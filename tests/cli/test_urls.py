@@ -210,3 +210,8 @@ def test_no_command_repeats_credentials(made: tuple[Path, str], words: tuple[str
 def test_what_is_only_local_takes_no_url(made: tuple[Path, str], words: tuple[str, ...]) -> None:
     assert "must be on this machine, and not at a URL" in command(*words, where=made[0], code=2).stderr
     assert not (made[0] / "s3:").exists()
+
+
+def test_a_mistyped_url_of_data_is_corrected(made: tuple[Path, str]) -> None:
+    done = command("run", "-m", "demo-clip", "-t", "imagefolder:s3:/bench/photos", "--dry-run", where=made[0], code=2)
+    assert "Did you mean s3://bench/photos?" in done.stderr

@@ -84,6 +84,12 @@ def local_path(text: str | os.PathLike[str], what: str) -> Path:
     return path
 
 
+def is_mistyped(text: str) -> bool:
+    """Whether a text would be a URL of object storage if its ``://`` were complete."""
+    typo = _TYPO.match(text)
+    return typo is not None and typo[1].lower() in WHOLE
+
+
 def is_object_storage(text: str) -> bool:
     """Whether a text is a URL of object storage. Sources of other packages may have other URLs, which stay theirs."""
     return is_url(text) and text.partition("://")[0].lower() in WHOLE

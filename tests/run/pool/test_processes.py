@@ -115,8 +115,10 @@ def test_nothing_stays_behind(several: Several) -> None:
 
 @pytest.mark.parametrize(
     "executor",
-    ["local:0", "local:-1", "local:two", "local:1.5", "local:9999", "local:2,thread=1", "local:2,threads", "local:2,"]
-    + ["local:2,workers=3", "local:2,workers-per-gpu=2"],
+    [
+        *("local:0", "local:-1", "local:two", "local:1.5", "local:9999", "local:2,thread=1", "local:2,threads"),
+        *("local:2,", "local:2,workers=3", "local:2,workers-per-gpu=2"),
+    ],
 )
 def test_wrong_arguments(executor: str) -> None:
     with pytest.raises(UsageError, match="executor 'local'"):
