@@ -124,10 +124,7 @@ def test_a_worker_whose_answer_cannot_be_sent_says_so_and_lives_on(capfd: pytest
     answered = [event for event in told if isinstance(event, Answered)]
     failure = answered[1].answer.failure
     assert failure is not None and failure.error == "WorkerError"
-    assert (
-        failure.message
-        == "the worker cannot send its answer: unexpected TypeError: cannot pickle '_thread.lock' object"
-    )
+    assert failure.message.startswith("the worker cannot send its answer: unexpected TypeError: cannot pickle")
     assert "Traceback" in capfd.readouterr().err
 
 
