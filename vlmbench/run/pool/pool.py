@@ -132,9 +132,8 @@ class _Run:
         free, most = self._free_places()
         busy = sum(member.piece is not None for member in self.members.values())
         work = len(self.waiting) + len(self.queue) + busy
-        wanted = (
-            most if work < most and self.waiting.largest_that_splits() >= self.options.split_at else min(most, work)
-        )
+        splits = work < most and self.waiting.largest_that_splits() >= self.options.split_at
+        wanted = most if splits else min(most, work)
         elsewhere = places_for_lost(self.queue, self.died_on, self.members.values(), free)
         if len(self.members) >= wanted and elsewhere:
             free, wanted = elsewhere, min(most, len(self.members) + 1)
@@ -260,8 +259,7 @@ class _Run:
         """The parts of a large pair, if workers would have nothing else to do; all but the first are queued."""
         if not outline.splits or outline.size < self.options.split_at:
             return []
-        _, most = self._free_places()
-        free = most - len(self._at_work()) - len(self.waiting) - len(self.queue)
+        free = self._free_places()[1] - len(self._at_work()) - len(self.waiting) - len(self.queue)
         if free < 2:
             return []
         parts = parts_of(outline.size, free, outline.job.settings.batch_size)
