@@ -1,8 +1,9 @@
-"""Kills workers, actors, nodes and drivers of a Ray cluster at random moments, and checks what is left in the end.
+"""Kills workers, their parents, nodes and drivers at random moments, and checks what is left in the end.
 
-Run it by hand: ``python perf/kills.py --kills 20``. It makes a cluster of two nodes on this machine and runs toys that
-work slowly, with the same command again after each death of the driver. In the end every pair must have the record that
-one process writes, and no process of a worker may be left.
+Run it by hand: ``python perf/kills.py --kills 20 --executor ray`` makes a Ray cluster of two nodes on this machine, and
+``--executor local`` has processes without Ray. It runs toys that work slowly, with the same command again after each
+death of the driver. In the end every pair must have the record that one process writes, and no process of a worker and
+none of its files may be left.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 REPOSITORY = Path(__file__).parents[1]
 ADAPTER = REPOSITORY / "tests" / "support" / "run" / "deadly_adapter.py"
 STORE = 80 * 2**20
-WEIGHTS = {"worker": 8, "actor": 5, "raylet": 2, "driver": 5}
 PROGRAM = "vlmbench.run.pool.ray_crew.child_process"
+NURSERY = "vlmbench.run.pool.nursery_process"
+LOGS = "vlmbench-workers-*"
 PROGRAM_OF_DRIVER = "import sys; from vlmbench.cli.main import main; sys.exit(main())"
 GONE_WITHIN_S = 20.0
 HOW_IT_RAN = ("started", "seconds", "images_per_second", "peak_memory_bytes", "workers")
@@ -48,12 +50,12 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def workers(session: str) -> list[int]:
-    """The workers' processes below the actors of this cluster."""
+def own_processes(token: str, program: str) -> list[int]:
+    """The processes of this measurement that run a program."""
     found = []
-    for pid in processes(lambda command: PROGRAM in command):
+    for pid in processes(lambda command: program in command):
         try:
-            if session in Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace"):
+            if token in Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace"):
                 found.append(pid)
         except OSError:
             continue
@@ -87,28 +89,81 @@ class Runs:
         self.process = self._start()
 
 
-def strike(victim: str, cluster: Any, node: Any, runs: Runs, token: str) -> Any:
-    """Kill one victim. Returns the second node of the cluster, which is new if it was the victim.
+class ThisMachine:
+    """Two processes without Ray: ``--executor local:2``."""
 
-    None: no worker is at work, so a kill would show nothing.
-    """
-    pids = workers(token)
+    weights: ClassVar = {"worker": 10, "nursery": 4, "driver": 6}
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.executor = "local:2"
+
+    def workers(self) -> list[int]:
+        """The processes of workers. They are copies of the nursery, and have its command line."""
+        alike = own_processes(self.token, NURSERY)
+        return [pid for pid in alike if parent(pid) in alike]
+
+    def left(self) -> list[int]:
+        return own_processes(self.token, NURSERY)
+
+    def strike(self, victim: str, worker: int) -> bool:
+        return kill(parent(worker) if victim == "nursery" else worker)
+
+    def end(self) -> None:
+        pass
+
+
+class TwoNodes:
+    """A Ray cluster of two nodes, made by Ray's own cluster utility."""
+
+    weights: ClassVar = {"worker": 8, "actor": 5, "raylet": 2, "driver": 5}
+
+    def __init__(self, token: str) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.token = token
+        head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE}
+        self.cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        self.node = self.cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        self.executor = f"ray:{self.cluster.address}"
+
+    def workers(self) -> list[int]:
+        """The workers' processes below the actors of this cluster."""
+        return own_processes(self.token, PROGRAM)
+
+    left = workers
+
+    def strike(self, victim: str, worker: int) -> bool:
+        if victim == "raylet":
+            self.cluster.remove_node(self.node, allow_graceful=False)
+            self.node = self.cluster.add_node(num_cpus=1, object_store_memory=STORE)
+            return True
+        return kill(parent(worker) if victim == "actor" else worker)
+
+    def end(self) -> None:
+        self.cluster.shutdown()
+
+
+def strike(victim: str, place: ThisMachine | TwoNodes, runs: Runs) -> bool:
+    """Kill one victim. False: no worker is at work, so a kill would show nothing."""
+    pids = place.workers()
     if not pids:
-        return None
-    if victim == "driver":
-        runs.killed()
-        ends = time.monotonic() + GONE_WITHIN_S
-        while (left := workers(token)) and time.monotonic() < ends:
-            time.sleep(0.2)
-        if left:
-            raise SystemExit(f"workers {left} outlive their driver by {GONE_WITHIN_S:.0f} seconds")
-        runs.again()
-        return node
-    if victim == "raylet":
-        cluster.remove_node(node, allow_graceful=False)
-        return cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    pid = random.choice(pids)
-    return node if kill(parent(pid) if victim == "actor" else pid) else None
+        return False
+    if victim != "driver":
+        return place.strike(victim, random.choice(pids))
+    runs.killed()
+    if left := outlive(place):
+        raise SystemExit(f"workers {left} outlive their driver by {GONE_WITHIN_S:.0f} seconds")
+    runs.again()
+    return True
+
+
+def outlive(place: ThisMachine | TwoNodes) -> list[int]:
+    """The processes of workers that are there after the time in which they should end."""
+    ends = time.monotonic() + GONE_WITHIN_S
+    while (left := place.left()) and time.monotonic() < ends:
+        time.sleep(0.2)
+    return left
 
 
 def plain(folder: Path) -> dict[str, dict[str, Any]]:
@@ -126,6 +181,7 @@ def plain(folder: Path) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--executor", choices=["local", "ray"], default="ray")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--tasks", type=int, default=30)
     parser.add_argument("--images", type=int, default=12, help="images of each of two classes")
@@ -146,8 +202,6 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
         PYTHONPATH=os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
         OMP_NUM_THREADS="1",
     )
-    from ray.cluster_utils import Cluster
-
     from vlmbench.testing.toy_data import write_image_folder
 
     count = options.images
@@ -155,18 +209,18 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
         f"imagefolder:{write_image_folder(place / f't{number}', {'cat': count, 'dog': count}, seed=number)}"
         for number in range(options.tasks)
     ]
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE},
-    )
-    node = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    temporary = place / "tmp"
+    temporary.mkdir()
+    machines = ThisMachine(token) if options.executor == "local" else TwoNodes(token)
     command = [sys.executable, "-c", PROGRAM_OF_DRIVER, "run", "--device", "cpu"]
     command += ["--batch-size", "4", "--no-cache", "--plugin", str(ADAPTER), "-m", "deadly:slow@slow"]
     command += [part for task in tasks for part in ("-t", task)]
     log = place / "driver.log"
-    runs = Runs([*command, "--executor", f"ray:{cluster.address}", "--results", str(place / "killed")], log)
+    os.environ["TMPDIR"] = str(temporary)
+    runs = Runs([*command, "--executor", machines.executor, "--results", str(place / "killed")], log)
     began, struck, gave_up = time.monotonic(), Counter[str](), 0
     left: list[int] = []
+    files: list[str] = []
     try:
         while runs.process.poll() != 0:
             if time.monotonic() - began > options.most_seconds:
@@ -176,27 +230,25 @@ def carry_out(options: argparse.Namespace, place: Path) -> None:
                 runs.again()
             time.sleep(random.uniform(1.0, 6.0))
             if sum(struck.values()) < options.kills and runs.process.poll() is None:
-                victim = random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-                hit = strike(victim, cluster, node, runs, token)
-                if hit is not None:
-                    node = hit
+                victim = random.choices(list(machines.weights), list(machines.weights.values()))[0]
+                if strike(victim, machines, runs):
                     struck[victim] += 1
                     print(f"{time.monotonic() - began:6.1f} s: killed {victim}", flush=True)
         print(f"{sum(struck.values())} kills {dict(struck)} in {time.monotonic() - began:.0f} s", flush=True)
         print(f"{gave_up} times the driver ended before all pairs were done, and was started again", flush=True)
-        ends = time.monotonic() + GONE_WITHIN_S
-        while (left := workers(token)) and time.monotonic() < ends:
-            time.sleep(0.2)
+        left = outlive(machines)
+        files = [path.name for path in temporary.glob(LOGS)]
     finally:
         runs.killed()
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        machines.end()
         print("".join(log.read_text(errors="replace")[-3000:]))
     alone = [*command, "--executor", "local", "--results", str(place / "alone")]
     subprocess.run(alone, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=REPOSITORY)
     expected, found = plain(place / "alone"), plain(place / "killed")
     differ = [name for name in expected if found.get(name) != expected[name]]
     print(f"{len(found)} of {len(expected)} records, {len(differ)} differ from those of one process")
-    if left or differ or found.keys() != expected.keys():
+    print(f"processes left: {left}; folders of logs left: {files}")
+    if left or files or differ or found.keys() != expected.keys():
         raise SystemExit("FAILED")
 
 

@@ -35,7 +35,7 @@ from vlmbench.run.execute import execute
 from vlmbench.run.listener import NotesAsWarnings, PairResult
 from vlmbench.run.plan import RunRequest, make_plan
 from vlmbench.storage.base import Location
-from vlmbench.storage.locations import results_location
+from vlmbench.storage.locations import local_path, results_location
 from vlmbench.tasks.base import TaskOptions
 from vlmbench.transfer import ZERO_SHOT
 from vlmbench.transfer.asked import Setting, Track
@@ -232,12 +232,12 @@ def _path(name: str, path: Any) -> Path | None:
         return None
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"evaluate: {name} is a path, and {path!r} is a {type(path).__name__}")
-    return user_path(Path(path))
+    return local_path(path, f"evaluate: {name}")
 
 
 def _location(name: str, location: Any) -> Location | None:
     """A folder, or the URL of one."""
-    return results_location(location) if isinstance(location, str) else _path(name, location)
+    return results_location(location) if isinstance(location, str | os.PathLike) else _path(name, location)
 
 
 def _paths(name: str, paths: Any) -> Iterable[str | Path]:

@@ -31,7 +31,7 @@ from vlmbench.errors import CardError, UnknownNameError, UsageError
 from vlmbench.kinds import kind_of_source, known_kind
 from vlmbench.paths import user_path
 from vlmbench.registry import did_you_mean
-from vlmbench.storage.locations import is_object_storage, user_location
+from vlmbench.storage.locations import is_mistyped, is_object_storage, user_location
 
 
 def model_cards(pattern: str = "*") -> list[ModelCard]:
@@ -223,7 +223,7 @@ def named_suite(name: str, read: Callable[[Path], TaskCard] = read_task) -> Name
 def _task_of_data(name: str) -> TaskCard:
     """The card of ``SOURCE:PATH``, or of ``KIND:PATH`` with the kind's first source."""
     named, _, location = name.partition(":")
-    if is_object_storage(location):
+    if is_object_storage(location) or is_mistyped(location):
         user_location(location)  # the name of the task goes into records, and a URL may have credentials
     kind = known_kind(named)
     source, plugin = (kind.sources[0], named) if kind and kind.sources else (named, kind_of_source(named))

@@ -61,10 +61,17 @@ def test_usage_errors(folders: Path) -> None:
     assert "Missing argument" in command("merge", "-o", "all", where=folders, code=2).stderr
     assert "Missing option" in command("merge", "one", where=folders, code=2).stderr
     (folders / "file").write_text("")
-    blocked = command("merge", "one", "-o", "file", where=folders)
-    assert blocked.returncode == 1 and "cannot write to 'file" in blocked.stderr
+    blocked = command("merge", "one", "-o", "file", where=folders, code=2)
+    assert "'file' is a file, not a folder" in blocked.stderr and "with -o" in blocked.stderr
     (folders / "empty").mkdir()
-    assert "no records in empty" in command("merge", "empty", "-o", "all", where=folders, code=0).stderr
+    assert "no records in empty" in command("merge", "one", "empty", "-o", "all", where=folders, code=0).stderr
+    above = command("merge", ".", "empty", "-o", "other", where=folders, code=2)
+    assert "no records in '.' and 'empty'" in above.stderr
+
+
+def test_a_url_without_records_is_no_success(folders: Path) -> None:
+    done = command("merge", "one", "memory://mistyped", "-o", "all", where=folders, code=1)
+    assert "no records in memory://mistyped" in done.stderr and "2 records in all" in done.stderr
 
 
 def test_many_notes_are_cut(folders: Path) -> None:

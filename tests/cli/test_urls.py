@@ -201,13 +201,17 @@ def test_no_command_repeats_credentials(made: tuple[Path, str], words: tuple[str
 @pytest.mark.parametrize(
     "words",
     [
-        ("report", "--results", "own/runs", "-f", "csv", "-o", "s3://bucket/x.csv"),
-        ("compare", "own/runs/ours", "own/runs/theirs", "--write", "json:s3://bucket/x.json"),
-        ("demo", "--results", "s3://bucket/runs"),
-        ("run", "-m", "demo-clip", "-t", "demo-photos", "--save-answers", "s3://bucket/x"),
+        ("demo", "--results", "s3://bench/demo"),
+        ("run", "-m", "demo-clip", "-t", "demo-scenes", "--save-answers", "s3://bench/answers"),
+        ("report", "--results", LOCAL, "-o", "s3://bench/table.md"),
+        ("show", "ours/dtd", "--results", LOCAL, "-o", "s3://bench/page.html"),
     ],
 )
-def test_what_is_written_here_alone_refuses_a_url(made: tuple[Path, str], words: tuple[str, ...]) -> None:
-    done = command(*words, where=made[0], code=2)
-    assert "can only be written to a file or folder of this machine" in " ".join(done.stderr.split())
-    assert not [path.name for path in made[0].iterdir() if ":" in path.name]
+def test_what_is_only_local_takes_no_url(made: tuple[Path, str], words: tuple[str, ...]) -> None:
+    assert "must be on this machine, and not at a URL" in command(*words, where=made[0], code=2).stderr
+    assert not (made[0] / "s3:").exists()
+
+
+def test_a_mistyped_url_of_data_is_corrected(made: tuple[Path, str]) -> None:
+    done = command("run", "-m", "demo-clip", "-t", "imagefolder:s3:/bench/photos", "--dry-run", where=made[0], code=2)
+    assert "Did you mean s3://bench/photos?" in done.stderr

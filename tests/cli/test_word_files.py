@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vlmbench.cli.run import read_lines
+from vlmbench.cli.adapting.given import read_lines
 from vlmbench.errors import UsageError
 
 NAMES = ("red cat", "Köter", "猫", "🐈")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 
 from vlmbench.cli import run as command
 from vlmbench.cli.main import app
+from vlmbench.errors import UsageError
 from vlmbench.run.executors import find_executor
 from vlmbench.run.plan import RunRequest
 from vlmbench.run.pool.pool import Pool
@@ -77,7 +80,10 @@ def test_ray_on_slurm_joins_all_nodes_and_the_driver(tmp_path: Path, monkeypatch
 def test_options_of_executors_are_those_of_the_page() -> None:
     from vlmbench.run.pool.arguments import read_options
 
-    named = [line.split("`")[1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `,")]
-    assert len(named) == 4
-    for option in named:
-        read_options("ray", [option.removeprefix(",")])
+    rows = [row for row in PAGE.read_text("utf-8").splitlines() if re.match(r"\| `[a-z-]+=\d+` \|", row)]
+    named = {row.split("`")[1]: row.split("|")[2].strip() for row in rows}
+    assert len(named) == 4 and set(named.values()) == {"both", "`ray`"}
+    for option, executor in named.items():
+        read_options("ray", [option])
+        with nullcontext() if executor == "both" else pytest.raises(UsageError, match="has no option"):
+            find_executor(f"local:2,{option}")

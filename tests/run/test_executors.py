@@ -89,6 +89,9 @@ def test_names_and_arguments() -> None:
     assert isinstance(find_executor("local"), LocalExecutor) and list(EXECUTORS) == ["local", "ray"]
     with pytest.raises(UsageError, match="workers must be a whole number above 0, not '0'"):
         find_executor("local:0")
+    with pytest.raises(UsageError, match="options of an executor follow a colon") as comma:
+        find_executor("ray,workers=2")
+    assert comma.value.hint == "Did you mean --executor ray:workers=2?"
     with pytest.raises(UnknownNameError, match="unknown executor 'lokal'"):
         find_executor("lokal")
 

@@ -10,10 +10,9 @@ import typer
 from vlmbench.cli.console import print_note, stderr, stdout, write_output
 from vlmbench.cli.late_help import late_help
 from vlmbench.errors import UsageError
-from vlmbench.paths import BASELINES
+from vlmbench.paths import BASELINES, user_path
 from vlmbench.reports.cells import Cell, Label
 from vlmbench.reports.table_data import Column, Table
-from vlmbench.storage.locations import local_path
 from vlmbench.storage.shown import with_urls
 
 if TYPE_CHECKING:
@@ -142,13 +141,13 @@ def _file(text: str) -> tuple[str, Path]:
     if not colon or not path:
         raise UsageError(f"--write takes FORMAT:FILE, not {text!r}", hint="For example --write junit:report.xml")
     _check_format(format)
-    return format, local_path(path)
+    return format, user_path(path)
 
 
 def _check_outputs(paths: list[Path]) -> None:
     """Refuse files that cannot be written, and one file for two formats, before the comparison, which takes a while."""
     seen: set[Path] = set()
-    for path in map(local_path, paths):
+    for path in paths:
         if path.is_dir() or not path.parent.is_dir():
             reason = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
             raise UsageError(f"cannot write {str(path)!r}: {reason}")

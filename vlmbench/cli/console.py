@@ -143,7 +143,7 @@ def write_output(text: str, output: Path | None) -> None:
 
     Raises:
         OutputError: the file cannot be written.
-        UsageError: it is a URL.
+        UsageError: a URL is named as the file.
     """
     text = with_urls(text)
     if output is None:
@@ -153,7 +153,7 @@ def write_output(text: str, output: Path | None) -> None:
             _encodable()
         sys.stdout.write(text)
         return
-    output = local_path(output)
+    output = local_path(output, "an output file")
     try:
         if output.exists() and not output.is_file():  # do not replace a pipe or a device by a file
             output.write_text(text, encoding="utf-8", errors="replace")

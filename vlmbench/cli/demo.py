@@ -80,7 +80,7 @@ def demo(
 
     if said := left_out():
         print_note(said)
-    results = local_path(results)
+    results = local_path(results, "the demo's --results")
     outcomes = run_pairs(results, force=force, device=device)
     try:
         show_outcomes(zero_shot(outcomes), results, title="Zero-shot results of the demo")

@@ -12,11 +12,12 @@ from vlmbench.cli.console import print_aside, print_note, print_table, stderr
 from vlmbench.errors import UsageError
 from vlmbench.paths import report_command
 from vlmbench.reports.table_data import Column, Table
+from vlmbench.storage.base import Url
 from vlmbench.storage.locations import results_location
-from vlmbench.wording import counted
+from vlmbench.wording import counted, listed
 
 if TYPE_CHECKING:
-    from vlmbench.merging.merge import Merged
+    from vlmbench.merging.merge import FolderOutcome, Merged
 
 _CONTINUES = "Interrupted. What is there already is complete; the same command continues."
 _MOST_NOTES = 10
@@ -31,19 +32,31 @@ def merge(
     """Join results folders into one: records with their answers and pictures, and what failed.
 
     The output may exist, and may be one of the folders. Of two different records of one run id, the later counts. Files
-    that are no complete record are named and not copied. Then the exit code is 1.
+    that are no complete record are named and not copied. Then the exit code is 1; and also if a URL has nothing.
     """
     from vlmbench.merging.merge import merge as join
 
     sources, target = [results_location(folder) for folder in folders], results_location(output)
     for source in sources:
         if isinstance(source, Path) and not source.is_dir():
-            raise UsageError(f"no results folder {str(source)!r}", hint="Name folders that `vlmbench run` has written.")
+            raise UsageError(
+                f"no results folder {str(source)!r}",
+                hint="Name folders that `vlmbench run` has written. A shard without pairs writes none: leave it out.",
+            )
+    if isinstance(target, Path) and target.exists() and not target.is_dir():
+        raise UsageError(f"{str(target)!r} is a file, not a folder", hint="Name another folder with -o.")
     try:
         with stderr().status("merging"):
             merged = join(sources, target)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_CONTINUES) from None
+    empty = [folder.location for folder in merged.folders if _is_empty(folder)]
+    if len(empty) == len(merged.folders):
+        named = [repr(str(location)) for location in empty]
+        raise UsageError(
+            f"no records in {listed(named)}",
+            hint="Name results folders, such as results/runs, and not a folder above or below one.",
+        )
     if as_json:
         typer.echo(json.dumps(_as_json(merged, str(target)), indent=1))
     else:
@@ -51,7 +64,7 @@ def merge(
         _print_notes(merged)
         shown = report_command(target if isinstance(target, Path) else target.text)
         print_aside(f"\n{counted(merged.records, 'record')} in {target}. See them with: {shown}")
-    if any(folder.unreadable for folder in merged.folders):
+    if any(folder.unreadable for folder in merged.folders) or any(isinstance(location, Url) for location in empty):
         raise typer.Exit(1)
 
 
@@ -82,8 +95,12 @@ def _print_notes(merged: Merged) -> None:
     if merged.cleared:
         print_note(f"{counted(merged.cleared, 'failure')} removed from the output: another folder has the answer")
     for folder in merged.folders:
-        if not (folder.records or folder.failures or folder.unreadable):
+        if _is_empty(folder):
             print_note(f"no records in {folder.location}")
+
+
+def _is_empty(folder: FolderOutcome) -> bool:
+    return not (folder.records or folder.failures or folder.unreadable)
 
 
 def _print_some(notes: list[str]) -> None:

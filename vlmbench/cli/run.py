@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlmbench.cli.adapting.given import parse_settings, read_lines
 from vlmbench.cli.adapting.numbers import MOST_DIGITS, parse_draws, parse_numbers
 from vlmbench.cli.adapting.planned import plan_table, shard_line, show_transfer_cost
 from vlmbench.cli.console import print_aside, print_error, print_line, print_note, print_table, stderr
 from vlmbench.cli.heavy_imports import heavy_imports, leaving_at_once, resting_collector
 from vlmbench.cli.watching.choice import listener_for, show_costs
 from vlmbench.errors import LONGEST_IN_TABLE, UsageError
-from vlmbench.files import MOST_TEXT_BYTES, decoded_text, read_bytes
-from vlmbench.markup import is_blank, one_line
+from vlmbench.markup import one_line
 from vlmbench.paths import RESULTS, report_command, user_path
 from vlmbench.storage.base import Location
 from vlmbench.storage.locations import local_path, results_location
@@ -144,7 +144,11 @@ def run(
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Show how long each stage of each pair took.")] = False,
     executor: Annotated[
-        str, typer.Option(help="What runs the pairs. local: this process, one pair after the other.")
+        str,
+        typer.Option(
+            help="What runs the pairs. local: this process, one pair after the other. local:8: eight processes, each "
+            "with a GPU or core. ray:ADDRESS: a Ray cluster."
+        ),
     ] = "local",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers adapters or tasks.")] = None,
     shard: Annotated[
@@ -195,7 +199,7 @@ def run(
             setting=setting,  # type: ignore[arg-type]
         ),
         learn_from=learn_from,
-        save_answers=local_path(save_answers) if save_answers else None,
+        save_answers=local_path(save_answers, "--save-answers") if save_answers else None,
         offline=offline,
         force=force,
         skip_bad=skip_bad,
@@ -355,55 +359,6 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
         shown = one_line(text, LONGEST_IN_TABLE)
         raise UsageError(f"--shard takes i/N, such as 1/4 for the first of four parts, not {shown!r}")
     return int(parts[0]), int(parts[1])
-
-
-def parse_settings(settings: list[str], readout: str | None, *, flag: str = "--set") -> dict[str, Any]:
-    """``KEY=VALUE`` from the command line; values as YAML has them (numbers, true, lists in brackets, words).
-
-    Raises:
-        UsageError: the text is not KEY=VALUE, the value is not YAML, or a key is set twice.
-    """
-    import yaml
-
-    from vlmbench.cards import parse_yaml
-
-    found: dict[str, Any] = {}
-    for setting in [*settings, *([f"readout={readout}"] if readout is not None else [])]:
-        key, equals, value = setting.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{flag} takes KEY=VALUE, not {setting!r}")
-        if key.strip() in found:
-            raise UsageError(f"{key.strip()!r} is set twice")
-        try:
-            found[key.strip()] = parse_yaml(value)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UsageError(f"{flag} {setting!r}: the value cannot be read: {error}") from error
-    return found
-
-
-def read_lines(path: Path | None) -> tuple[str, ...] | None:
-    """The trimmed lines of a text file, without empty lines at its end; None for no file.
-
-    Raises:
-        UsageError: the file cannot be read, is empty, or has an empty line in the middle, which would shift labels.
-    """
-    if path is None:
-        return None
-    try:
-        text = decoded_text(read_bytes(user_path(path), most=MOST_TEXT_BYTES, given_by_user=True))
-    except OSError as error:
-        raise UsageError(f"cannot read {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read {str(path)!r}: {error}", hint="Save it as UTF-8.") from error
-    lines = [line.strip() for line in text.replace("\ufeff", "").split("\n")]  # joined files keep their marks
-    while lines and is_blank(lines[-1]):
-        lines.pop()
-    if not lines:
-        raise UsageError(f"{str(path)!r} is empty")
-    for number, line in enumerate(lines, 1):
-        if is_blank(line):
-            raise UsageError(f"{str(path)!r} has an empty line {number}")
-    return tuple(lines)
 
 
 def load_plugins(paths: list[Path]) -> None:

@@ -15,8 +15,7 @@ import typer
 from vlmbench.cli.console import print_line, print_note, write_output
 from vlmbench.cli.heavy_imports import heavy_imports
 from vlmbench.errors import OutputError, UsageError, unexpected
-from vlmbench.paths import BASELINES, RESULTS
-from vlmbench.storage.locations import local_path
+from vlmbench.paths import BASELINES, RESULTS, user_path
 from vlmbench.storage.mirror import is_copy, readable
 from vlmbench.wording import counted
 
@@ -82,7 +81,7 @@ def show(
     if chosen.older:
         others = ", ".join(entry.record.id for entry in chosen.older[:5])
         print_note(f"this is the newest of {counted(len(chosen.older) + 1, 'record')} of its model and task: {others}")
-    file = local_path(output) if output else None
+    file = user_path(output) if output else None
     _check_free(file, chosen)
     page = _page(chosen, samples, data_root, pictures=not as_json)
     if as_json:

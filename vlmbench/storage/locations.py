@@ -21,7 +21,6 @@ _LOCAL = frozenset({"file", "local"})
 _COMMON = (*WHOLE, "http", "https", "file")
 _TYPO = re.compile(rf"^({'|'.join(_COMMON)})(:/(?!/)|//)(?=[^/\\])", re.IGNORECASE)
 """A URL whose ``://`` lost a character, as it does in ``Path("s3://bucket")``."""
-_SCHEME_OF_URL = re.compile(rf"^({'|'.join(_COMMON)}):/+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECRET = re.compile(r"key|token|secret|passw|signature|credential|sig$|sas$|auth", re.IGNORECASE)
 """Names of parameters that carry credentials, such as those of signed addresses."""
@@ -66,21 +65,29 @@ def user_location(text: str | os.PathLike[str]) -> Location:
     return Url(f"{name}://{'/'.join(parts)}")
 
 
-def local_path(path: str | os.PathLike[str]) -> Path:
-    """The path of this machine that a user wrote, for what is not written to URLs.
+def local_path(text: str | os.PathLike[str], what: str) -> Path:
+    """The path of this machine that a user wrote, with ``~`` replaced, for what cannot be at a URL.
+
+    Args:
+        what: an option or file, as the subject of a message.
 
     Raises:
-        UsageError: it is a URL, also one that lost a slash as a Path.
+        UsageError: it is a URL. The message does not repeat it, since it may hold credentials.
     """
-    written = os.fspath(path)
-    found = user_path(written)
-    if (url := _SCHEME_OF_URL.match(written)) and not os.path.lexists(found):
-        _refuse_credentials(url[1].lower(), written[url.end() :], scheme_of(url[1].lower()))
+    written = os.fspath(text)
+    path = user_path(written)
+    if (is_url(written) or _TYPO.match(written)) and not os.path.lexists(path):  # Path("s3://…") drops a slash
         raise UsageError(
-            f"{url[1].lower()}:// begins a URL, but this can only be written to a file or folder of this machine",
-            hint="Name a path, and copy what was written to the URL afterwards.",
+            f"{what} must be on this machine, and not at a URL",
+            hint="Name a path here, and copy what is written there with a tool of the storage.",
         )
-    return found
+    return path
+
+
+def is_mistyped(text: str) -> bool:
+    """Whether a text would be a URL of object storage if its ``://`` were complete."""
+    typo = _TYPO.match(text)
+    return typo is not None and typo[1].lower() in WHOLE
 
 
 def is_object_storage(text: str) -> bool:
@@ -168,7 +175,8 @@ def _check_known(name: str) -> None:
         package = str(known.get("class", name)).partition(".")[0]
         missing = importlib.util.find_spec(package) is None
         if package == "fsspec":  # its own class needs another package, which its note names
-            raise MissingDependencyError(f"{name}:// needs another package: {error}", hint=known.get("err")) from error
+            said = known.get("err") or str(error).partition(": ")[0]
+            raise MissingDependencyError(f"{name}:// needs another package: {said}") from error
         raise MissingDependencyError(
             f"{name}:// needs the package {package}, which {'is not installed' if missing else f'fails: {error}'}",
             hint=install_command(package),

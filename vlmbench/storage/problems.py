@@ -115,7 +115,7 @@ def plain_error(url: Url, doing: str, error: BaseException) -> StoreError:
         named = f" {first!r}" if scheme.place in ("bucket", "container") else ""
         return StoreError(
             f"{where}: there is no such {scheme.place}{named}",
-            hint=f"Check the name, or make the {scheme.place}. If it exists: {credentials}",
+            hint=f"Check the name, or make the {scheme.place}. If it exists, check your credentials. {credentials}",
         )
     if is_passing(error):
         reason = f"the server answered {status}" if status else "it cannot be reached, or does not answer"

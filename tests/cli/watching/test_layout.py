@@ -34,16 +34,16 @@ def test_the_examples() -> None:
 def test_one_machine() -> None:
     rows = [
         WORKING,
-        Row("gpu-1.cluster.org", 1, "cuda:1", "loading", LONG, "cifar10"),
-        Row("gpu-1.cluster.org", 2, "cuda:2", "idle"),
+        Row("gpu-1.cluster.org", 1, "cuda:0", "loading", LONG, "cifar10"),
+        Row("gpu-1.cluster.org", 2, "cuda:0", "idle"),
         Row("gpu-1.cluster.org", 3, "", "starting"),
     ]
     assert lines(rows) == [
-        " worker  model                                            task            images/s  progress          left",
-        " cuda:0  RN50.openai                                      imagenet1k 3/8       915  images 45%     1.2 min",
-        " cuda:1  convnext_large_d_320.laion2b_s29b_b131k_ft_soup  cifar10                   loading              –",
-        " cuda:2                                                                             idle",
-        " 3                                                                                  starting",
+        " worker    model                                            task            images/s  progress          left",
+        " 0 cuda:0  RN50.openai                                      imagenet1k 3/8       915  images 45%     1.2 min",
+        " 1 cuda:0  convnext_large_d_320.laion2b_s29b_b131k_ft_soup  cifar10                   loading              –",
+        " 2 cuda:0                                                                             idle",
+        " 3                                                                                    starting",
         " 12 of 40 pairs · 1 failed · ≥ 1.2 h left · 1,830 images/s · 8 workers · 2 tries lost · 1 node left out",
     ]
 
@@ -51,14 +51,14 @@ def test_one_machine() -> None:
 def test_two_machines_in_a_narrow_window_have_short_names() -> None:
     rows = [
         WORKING,
-        Row("gpu-1.cluster.org", 1, "cuda:1", "prompts", LONG, "imagefolder:/data/mine/of/things", None, 1.0),
-        Row("gpu-2.cluster.org", 0, "cuda:0", "metrics", "RN50.openai", "imagenet1k"),
+        Row("gpu-1.cluster.org", 1, "cuda:0", "prompts", LONG, "imagefolder:/data/mine/of/things", None, 1.0),
+        Row("gpu-2.cluster.org", 2, "cuda:0", "metrics", "RN50.openai", "imagenet1k"),
     ]
     assert lines(rows, 80) == [
-        " node   worker  model           task            images/s  progress          left",
-        " gpu-1  cuda:0  RN50.openai     imagenet1k 3/8       915  images 45%     1.2 min",
-        "        cuda:1  convnex…t_soup  imagefo…things            prompts 100%         –",
-        " gpu-2  cuda:0  RN50.openai     imagenet1k                metrics              –",
+        " node   worker    model          task           images/s  progress          left",
+        " gpu-1  0 cuda:0  RN50.openai    imag…et1k 3/8       915  images 45%     1.2 min",
+        "        1 cuda:0  convne…t_soup  imagef…things            prompts 100%         –",
+        " gpu-2  2 cuda:0  RN50.openai    imagenet1k               metrics              –",
         " 12 of 40 pairs · 1 failed · ≥ 1.2 h left · 2 tries lost · 1 node left out",
     ]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmbench.cli.run import parse_settings
+from vlmbench.cli.adapting.given import parse_settings
 from vlmbench.records import BadSample, Record
 from vlmbench.reports.site.command import ONE_LINE, command
 from vlmbench.testing.toy_records import make_record

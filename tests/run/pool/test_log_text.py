@@ -61,4 +61,5 @@ def test_the_log_of_a_pair_has_its_tries() -> None:
     done = TryLog("worker 0 on b", "done", "hello\n")
     assert pair_log([lost, done]) == "== worker 1 on a: killed by signal 9\n\n== worker 0 on b: done\nhello\n"
     assert pair_log([TryLog("worker 0 on b", "done", "")]) == ""
+    assert pair_log([TryLog("worker 0 on b", "failed", "")]) == ""  # a log without text would tell nothing more
     assert pair_log([]) == ""

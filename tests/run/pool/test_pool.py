@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
 from run.scripted_crew import COUNTS, FACTS, ScriptedCrew, ScriptedWorker, done, failure, jobs, run
 
 from vlmbench.errors import WorkerError
-from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts
+from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready
 from vlmbench.run.pool.pieces import Carried, Piece
 
 KILLED = "it was killed by signal 9 (SIGKILL)"
@@ -146,6 +146,23 @@ def test_workers_that_do_not_start_end_the_run_with_the_reason() -> None:
         run(Broken({"n": 1}), jobs(["a"], ["s"]))
 
 
+def test_workers_that_die_before_they_are_ready_are_replaced_as_long_as_others_start() -> None:
+    class Shaky(ScriptedCrew):
+        def events(self, seconds: float) -> Iterator[tuple[ScriptedWorker, Event]]:
+            for worker, event in super().events(seconds):
+                dies = isinstance(event, Ready) and worker.number % 2 == 0
+                worker.stopped |= dies
+                yield worker, Died(KILLED, starting=True) if dies else event
+
+    def script(worker: ScriptedWorker, piece: Piece) -> Iterable[Event]:
+        return [Died(KILLED)] if piece.attempt == 0 else done(worker, piece)
+
+    crew = Shaky({"n": 1}, script)
+    answers, _ = run(crew, jobs(["a"], ["s", "t", "u", "v"]))
+    assert [answer.status for answer in answers] == ["done"] * 4
+    assert sum(worker.number % 2 == 0 for worker in crew.started) >= 4
+
+
 def test_a_node_with_other_code_is_refused() -> None:
     other = replace(FACTS, environment=FACTS.environment.model_copy(update={"packages": {"torch": "1.0"}}))
     crew = ScriptedCrew({"old": 1, "new": 1}, facts={"old": other})
@@ -276,3 +293,94 @@ def test_what_is_told_after_an_answer_is_ignored() -> None:
 
     answers, _ = run(ScriptedCrew({"n": 1}, script), jobs(["a"], ["s"]))
     assert len(answers) == 1
+
+
+def test_a_lost_pair_gets_a_worker_on_another_node_although_one_here_is_idle() -> None:
+    lost: list[int] = []
+
+    def script(worker: ScriptedWorker, piece: Piece) -> Iterable[Event]:
+        if piece.job.task.name == "unlucky" and not lost:
+            lost.append(worker.number)
+            return [Died(KILLED)]
+        return done(worker, piece)
+
+    crew = ScriptedCrew({"one": 2}, script, joins=[(2, "two", 1)])  # at the third tick, one worker is idle on "one"
+    answers, _ = run(crew, jobs(["a"], ["unlucky", "t"]))
+    assert [answer.status for answer in answers] == ["done"] * 2
+    assert [node for _, node, piece in crew.given if piece.job.task.name == "unlucky"] == ["one", "two"]
+
+
+def test_a_lost_pair_stays_here_if_no_worker_may_be_started_elsewhere() -> None:
+    lost: list[int] = []
+
+    def script(worker: ScriptedWorker, piece: Piece) -> Iterable[Event]:
+        if not lost:
+            lost.append(worker.number)
+            return [Died(KILLED)]
+        return done(worker, piece)
+
+    crew = ScriptedCrew({"one": 2, "two": 1}, script)
+    crew.places.sort(key=lambda slot: slot.node)
+    answers, _ = run(crew, jobs(["a"], ["s", "t"]), workers=1)
+    assert [answer.status for answer in answers] == ["done"] * 2
+
+
+def test_a_place_in_which_no_worker_starts_is_left_empty_and_the_others_go_on() -> None:
+    """Such as a broken GPU beside good ones."""
+
+    class OneBroken(ScriptedCrew):
+        def events(self, seconds: float) -> Iterator[tuple[ScriptedWorker, Event]]:
+            for worker, event in super().events(seconds):
+                broken = worker.slot.number == 1
+                worker.stopped |= broken
+                yield worker, Died("no CUDA driver", starting=True) if broken else event
+
+    crew = OneBroken({"n": 3})
+    answers, state = run(crew, jobs(["a"], [f"t{number}" for number in range(9)]))
+    assert [answer.status for answer in answers] == ["done"] * 9
+    assert sum(worker.slot.number == 1 for worker in crew.started) == 2
+    assert not [note for note in state.listener.notes if "left out" in note]
+
+
+def test_a_node_that_is_left_out_gets_no_further_parts() -> None:
+    """A worker that is encoding a part when its node is refused is stopped after that part."""
+
+    class LateAndOther(ScriptedCrew):
+        def events(self, seconds: float) -> Iterator[tuple[ScriptedWorker, Event]]:
+            for worker, event in super().events(seconds):
+                if (worker.slot.node, worker.slot.number) != ("bad", 1):
+                    yield worker, event
+            if self.ticks == 3:  # the other worker on its node has a part by now
+                late = next(worker for worker in self.started if (worker.slot.node, worker.slot.number) == ("bad", 1))
+                yield late, Ready(replace(FACTS, code="0" * 64))
+
+    waits: list[int] = []
+
+    def script(worker: ScriptedWorker, piece: Piece) -> Iterable[Event]:
+        if worker.slot.node == "bad" and len(waits) < 3:
+            waits.append(piece.number)
+            worker.given.append(piece)
+            return []
+        return done(worker, piece)
+
+    crew = LateAndOther({"bad": 2, "good": 2}, script)
+    answers, _ = run(crew, jobs(["a"], [("large", 4096, "large")]), split_at=1024)
+    assert [answer.status for answer in answers] == ["done"]
+    assert waits and {node for _, node, piece in crew.given if piece.part is None} == {"good"}
+
+
+def test_features_in_the_cache_serve_any_number_of_workers() -> None:
+    """Only the first pair on a dataset's images is waited for."""
+    ticks: dict[int, int] = {}
+
+    def script(worker: ScriptedWorker, piece: Piece) -> Iterable[Event]:
+        ticks[piece.number] = ticks.get(piece.number, 0) + 1
+        if ticks[piece.number] < 3:
+            worker.given.append(piece)
+            return []
+        return done(worker, piece)
+
+    crew = ScriptedCrew({"n": 3}, script)
+    run(crew, jobs(["a"], ["photos@one", "photos@two", "photos@three"]))
+    spans = [[tick for tick, _, piece in crew.given if piece.job.number == number] for number in range(3)]
+    assert max(spans[0]) < min(spans[1]) and set(spans[1]) == set(spans[2])

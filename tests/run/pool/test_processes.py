@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 import torch
 from run.deadly_adapter import DEADLY_ADAPTER
-from run.same_records import Notes, same
+from run.same_records import Notes, Watched, same
 
 from vlmbench.errors import UsageError
 from vlmbench.run.execute import execute
@@ -22,7 +21,7 @@ from vlmbench.run.pool.processes import visible_gpus
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[PairResult], list[str], RunRequest]]:
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[PairResult], Watched, RunRequest]]:
     """Three models on two tasks with two workers. One model poisons, and one dies once."""
     from vlmbench.testing.toy_data import write_image_folder
 
@@ -47,11 +46,11 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Pai
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLMBENCH_CACHE", str(folder / "cache"))
-        notes = Notes()
-        yield execute(make_plan(request), request, notes), notes.notes, request
+        notes = Watched()
+        yield execute(make_plan(request), request, notes), notes, request
 
 
-Several = tuple[list[PairResult], list[str], RunRequest]
+Several = tuple[list[PairResult], Watched, RunRequest]
 
 
 def test_a_worker_that_dies_costs_another_try_and_poison_is_a_recorded_failure(several: Several) -> None:
@@ -59,7 +58,7 @@ def test_a_worker_that_dies_costs_another_try_and_poison_is_a_recorded_failure(s
     status = {(result.model.partition("@")[0], Path(result.task).name): result.status for result in results}
     assert [status[model, task] for model in ("deadly:good", "deadly:later") for task in "ab"] == ["done"] * 4
     assert [status["deadly:bad", task] for task in "ab"] == ["failed"] * 2
-    assert sum("it was killed by signal 9 (SIGKILL)" in note and "died" in note for note in notes) == 1
+    assert sum("it was killed by signal 9 (SIGKILL)" in note and "died" in note for note in notes.notes) == 1
     poisoned = [result for result in results if result.status == "failed"]
     for result in poisoned:
         assert result.failure is not None and result.path is not None
@@ -68,14 +67,9 @@ def test_a_worker_that_dies_costs_another_try_and_poison_is_a_recorded_failure(s
         assert len(logs) == 1 and logs[0].read_text().count("the poison works") == 3
 
 
-def test_pairs_ran_at_the_same_time(several: Several) -> None:
-    results, _, _ = several
-    spans = []
-    for result in results:
-        if result.record is not None:
-            start = datetime.fromisoformat(result.record.run.started).timestamp()
-            spans.append((start, start + 1 + sum(result.record.run.seconds.values())))
-    assert any(a < d and c < b for i, (a, b) in enumerate(spans) for c, d in spans[i + 1 :])
+def test_processes_work_at_the_same_time(several: Several) -> None:
+    _, notes, _ = several
+    assert notes.overlap
 
 
 def test_records_are_those_of_one_process(several: Several, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +115,10 @@ def test_nothing_stays_behind(several: Several) -> None:
 
 @pytest.mark.parametrize(
     "executor",
-    ["local:0", "local:-1", "local:two", "local:1.5", "local:9999", "local:2,thread=1", "local:2,threads", "local:2,"],
+    [
+        *("local:0", "local:-1", "local:two", "local:1.5", "local:9999", "local:2,thread=1", "local:2,threads"),
+        *("local:2,", "local:2,workers=3", "local:2,workers-per-gpu=2"),
+    ],
 )
 def test_wrong_arguments(executor: str) -> None:
     with pytest.raises(UsageError, match="executor 'local'"):

@@ -58,6 +58,7 @@ def test_without_ray_the_message_says_what_to_install() -> None:
         ("ray:head:port", "is not the address of a Ray cluster"),
         ("ray:head:70000", "is not the address of a Ray cluster"),
         ("ray:/tmp/ray:1", "is not the address of a Ray cluster"),
+        ("ray://head:10001", "'ray://head:10001' is an address for Ray Client"),
         ("ray:head:6379,workers=0", "executor 'ray': workers must be"),
         ("ray:workers=two", "executor 'ray': workers must be"),
         ("ray:head:6379,auto", "executor 'ray' has no option 'auto'"),

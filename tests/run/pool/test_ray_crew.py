@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 import torch  # noqa: E402
 from run.deadly_adapter import DEADLY_ADAPTER  # noqa: E402
-from run.same_records import Notes, same  # noqa: E402
+from run.same_records import Notes, Watched, same  # noqa: E402
 
 from vlmbench.run.execute import execute  # noqa: E402
 from vlmbench.run.job import RunSettings  # noqa: E402
@@ -219,15 +218,15 @@ def test_a_node_joins_late_and_dies(cluster: Any, crew: RayCrew, capfd: pytest.C
 def test_a_run_on_two_nodes_gives_the_records_of_one_process(
     cluster: Any, crew: RayCrew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One model is killed once. The two nodes have one cache, because they are one machine."""
+    """One model waits until two workers have it, and one is killed once. The nodes are one machine with one cache."""
     tasks = tuple(
         f"imagefolder:{write_image_folder(tmp_path / name, {'cat': count, 'dog': count}, seed=seed)}"
         for seed, (name, count) in enumerate((("a", 6), ("b", 5)))
     )
-    models = ("deadly:slow@slow", f"deadly:later@killed:{tmp_path / 'killed'}")
+    models = (f"deadly:both@meet:{tmp_path / 'meet'}", f"deadly:later@killed:{tmp_path / 'killed'}")
     request = RunRequest(models, tasks, tmp_path / "runs", device="cpu", batch_size=4, plugins=(DEADLY_ADAPTER,))
     on_ray = replace(request, executor=f"ray:{cluster.address},workers=2", results=tmp_path / "ray")
-    notes = Notes()
+    notes = Watched()
     results = execute(make_plan(on_ray), on_ray, notes)
     assert [result.status for result in results] == ["done"] * 4
     assert sum("it was killed by signal 9 (SIGKILL)" in note and "died" in note for note in notes.notes) == 1
@@ -244,10 +243,6 @@ def test_a_run_on_two_nodes_gives_the_records_of_one_process(
         assert found.record.predictions is not None and isinstance(found.path, Path) and isinstance(alone.path, Path)
         file = found.record.predictions.file
         assert (found.path.parent / file).read_bytes() == (alone.path.parent / file).read_bytes()
-    spans = []
-    for result in results:
-        assert result.record is not None
-        start = datetime.fromisoformat(result.record.run.started).timestamp()
-        spans.append((start, start + 1 + sum(result.record.run.seconds.values())))
-    assert any(a < d and c < b for i, (a, b) in enumerate(spans) for c, d in spans[i + 1 :])
+    met = {int(file.name) for file in (tmp_path / "meet").iterdir()} - {os.getpid()}
+    assert notes.overlap and len(met) == 2 and met < set(notes.pids.values())
     assert capfd.readouterr() == ("", "")

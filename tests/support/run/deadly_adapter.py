@@ -28,14 +28,17 @@ class DeadlyToy(ToyModel):
     """A toy with a flaw.
 
     Attributes:
-        flaw: "poison" ends the process with code 7, "killed" kills it with signal 9 the first time, "slow" writes
-            the process id and waits.
+        flaw: "poison" ends the process with code 7, "killed" kills it with signal 9 the first time, "slow" sleeps, and
+            "meet" waits until two processes have come here; its PATH is a folder.
     """
 
     flaw: str = ""
     place: str = ""
 
     def encode_image(self, pixels: Tensor) -> Tensor:
+        if self.flaw == "meet":
+            meet(Path(self.place))
+            return super().encode_image(pixels)
         place = Path(self.place) if self.place else None
         first = place is not None and not place.exists()
         if place is not None and first:
@@ -48,6 +51,17 @@ class DeadlyToy(ToyModel):
         if self.flaw == "slow":
             time.sleep(0.3)
         return super().encode_image(pixels)
+
+
+def meet(folder: Path, seconds: float = 100) -> None:
+    """Wait until two processes have written their ids."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    ends = time.monotonic() + seconds
+    while len(list(folder.iterdir())) < 2:
+        if time.monotonic() > ends:
+            raise TimeoutError("no other process came")
+        time.sleep(0.02)
 
 
 def load(card: ModelCard, options: LoadOptions) -> DeadlyToy:

@@ -1,1 +1,1 @@
-"""The parts of the command line about adapted models. ``vlmbench methods`` and ``run --dry-run`` use them."""
+"""Parts of ``vlmbench run`` and ``methods``: how options are read, and how plans of adapted models are shown."""

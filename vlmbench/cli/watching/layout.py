@@ -165,9 +165,8 @@ def _piece_cells(row: Row) -> list[str]:
 
 
 def _worker_name(row: Row) -> str:
-    """The worker's number with its device, unless the device has the same number."""
-    device = one_line(row.device, _LONGEST_NAME)
-    return device if device.endswith(f":{row.number}") else f"{row.number} {device}".rstrip()
+    """The worker's number, by which logs name it, and its device. A worker that sees one GPU calls it ``cuda:0``."""
+    return f"{row.number} {one_line(row.device, _LONGEST_NAME)}".rstrip()
 
 
 def _with_share(task: str, share: Share | None) -> str:

@@ -75,10 +75,11 @@ def encode_part(
 
 
 def add_part(engine: FeatureEngine, counts: PartCounts) -> None:
-    """Add what another worker counted to the counts of a pair."""
+    """Add what another worker counted to the counts of a pair. An image that two workers encoded counts once."""
     tally = engine.tally
-    tally.encoded += counts.encoded
-    tally.elsewhere += counts.encoded
+    encoded = counts.encoded - len(counts.kept & tally.kept)
+    tally.encoded += encoded
+    tally.elsewhere += encoded
     tally.kept |= counts.kept
     tally.forward_seconds += counts.forward_seconds
     for stage, seconds in counts.seconds.items():

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Generator, Iterable
 from typing import Literal
 
 from vlmbench.cards import ModelCard
+from vlmbench.errors import UsageError
 from vlmbench.run.executors.base import Executor
 from vlmbench.run.job import Job
 from vlmbench.run.pair import PairAnswer, answer_job
@@ -54,17 +57,26 @@ def _announce_unsupported(card: ModelCard, state: ProcessState) -> None:
             state.listener.note(f"{card.name} cannot be asked {task}: {reason}")
 
 
+_OF_RAY = ("workers", "workers-per-gpu")
+"""The options that only ``ray`` has: the number of ``local:N`` says how many workers there are."""
+
+
 def make_local(argument: str) -> Executor:
     """See :data:`~vlmbench.run.executors.base.ExecutorFactory`.
 
     Raises:
-        UsageError: the argument is not ``N`` or ``N,threads=T,split=IMAGES``.
+        UsageError: the argument is not ``N`` or ``N,threads=T,split=IMAGES``, or the system lacks what it needs.
     """
     if not argument:
         return LocalExecutor()
     number, *options = argument.split(",")
+    if not (hasattr(os, "fork") and hasattr(socket, "send_fds")):
+        raise UsageError(
+            "--executor local:N does not work on this system, because its workers are copies of a process",
+            hint="Use --executor local, or run vlmbench on Linux (on Windows: in WSL).",
+        )
     workers = whole_number("local", "workers", number)
-    return Pool(ProcessCrew(workers, chosen := read_options("local", options)), chosen)
+    return Pool(ProcessCrew(workers, chosen := read_options("local", options, _OF_RAY)), chosen)
 
 
 EXECUTOR = make_local

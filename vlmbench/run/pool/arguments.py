@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from vlmbench.errors import UsageError
@@ -36,22 +37,24 @@ class PoolOptions:
 _FIELDS = {"workers": "workers", "workers-per-gpu": "per_device", "threads": "threads", "split": "split_at"}
 
 
-def read_options(executor: str, texts: list[str]) -> PoolOptions:
+def read_options(executor: str, texts: list[str], without: Collection[str] = ()) -> PoolOptions:
     """The options ``NAME=NUMBER`` of an executor.
 
     Args:
         executor: its name, for messages.
+        without: the options that it does not have.
 
     Raises:
         UsageError: an option is unknown, is set twice, or is no number above 0.
     """
     found: dict[str, int] = {}
+    known = [name for name in _FIELDS if name not in without]
     for text in texts:
         name, equals, value = text.partition("=")
-        if name not in _FIELDS or not equals:
+        if name not in known or not equals:
             raise UsageError(
                 f"executor {executor!r} has no option {text!r}",
-                hint=f"{did_you_mean(name, _FIELDS)} An example is --executor {executor}:…,threads=4.".strip(),
+                hint=f"{did_you_mean(name, known)} An example is --executor {executor}:…,threads=4.".strip(),
             )
         if _FIELDS[name] in found:
             raise UsageError(f"executor {executor!r}: {name} is set twice")
@@ -66,7 +69,11 @@ def whole_number(executor: str, name: str, text: str) -> int:
         UsageError: it is something else, or has more than nine digits.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise UsageError(f"executor {executor!r}: {name} must be a whole number above 0, not {text!r}")
+        example = "8" if executor == "local" and name == "workers" else f"…,{name}=4"
+        raise UsageError(
+            f"executor {executor!r}: {name} must be a whole number above 0, not {text!r}",
+            hint=f"An example is --executor {executor}:{example}.",
+        )
     if name == "workers" and int(text) > MOST_WORKERS:
         raise UsageError(f"executor {executor!r}: {name} can be at most {MOST_WORKERS:,}, not {int(text):,}")
     return int(text)

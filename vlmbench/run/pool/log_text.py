@@ -12,6 +12,8 @@ from vlmbench.markup import printable
 MOST_LOG_BYTES = 64 * 1024
 """The end of a try's output is kept up to this size. The end tells why something failed."""
 HIDDEN = "[hidden]"
+_ANSWERED = ("done", "failed", "unsupported")
+"""How tries end whose answer tells everything. All others were lost."""
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 """What terminals read as colours, movements of the cursor, titles and links (ECMA-48)."""
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY", re.IGNORECASE)
@@ -67,7 +69,7 @@ def cleaned(data: bytes, *, left_out: int = 0, environment: Mapping[str, str] = 
 
 def pair_log(tries: Sequence[TryLog]) -> str:
     """The log of a pair: "" if nothing was written and nothing was lost, otherwise each try under a line about it."""
-    told = [each for each in tries if each.text or each.ended != "done"]
+    told = [each for each in tries if each.text or each.ended not in _ANSWERED]
     return "\n".join(f"== {each.where}: {each.ended}\n{each.text}" for each in told)
 
 

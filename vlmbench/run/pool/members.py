@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vlmbench.run.pool.crew import Slot, Worker
@@ -37,3 +37,19 @@ def spread(slots: Iterable[Slot], taken: Counter[str]) -> Iterator[Slot]:
         left.remove(slot)
         taken[slot.node] += 1
         yield slot
+
+
+def places_for_lost(
+    queue: Iterable[Piece], died_on: Mapping[int, set[str]], members: Iterable[Member], free: list[Slot]
+) -> list[Slot]:
+    """Free places for a piece that no worker may take, because it was lost on the nodes of them all.
+
+    Args:
+        died_on: the nodes on which workers died, by the number of their job.
+    """
+    nodes = {member.node for member in members}
+    for piece in queue:
+        bad = died_on.get(piece.job.number, set())
+        if nodes <= bad and (found := [slot for slot in free if slot.node not in bad]):
+            return found
+    return []

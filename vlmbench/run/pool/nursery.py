@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -51,6 +51,7 @@ class Nursery:
     _socket: socket.socket | None = None
     _ended: dict[int, int] = field(default_factory=dict)
     _alive: set[int] = field(default_factory=set)
+    """The workers of the process whose end it has not told."""
 
     def start(self, environment: Mapping[str, str], log: Path) -> tuple[int, Connection]:
         """Start a worker. The first one waits for the imports.
@@ -65,21 +66,31 @@ class Nursery:
         Raises:
             WorkerError: the system starts no further process.
         """
-        own, its = socket.socketpair()
+        with ExitStack() as stack:
+            try:
+                output = stack.enter_context(log.open("wb"))
+                own, its = map(stack.enter_context, socket.socketpair())
+                connection: Connection = Connection(os.dup(own.fileno()))
+            except OSError as error:  # the disk is full, or this process has too many open files
+                raise WorkerError(f"a worker cannot be started: {error.strerror or error}") from error
+            try:
+                return self._asked(environment, its, output.fileno()), connection
+            except WorkerError:
+                connection.close()
+                raise
+
+    def _asked(self, environment: Mapping[str, str], connection: socket.socket, log: int) -> int:
+        """Ask the process for a worker. Returns the worker's process id."""
         try:
-            with its, log.open("wb") as output:
-                connection = self._open()
-                connection.send(Birth(dict(environment)))
-                assert self._socket is not None  # it is opened with the connection
-                socket.send_fds(self._socket, [b"."], [its.fileno(), output.fileno()])
-                pid = self._born(connection)
+            nursery = self._open()
+            nursery.send(Birth(dict(environment)))
+            assert self._socket is not None  # it is opened with the connection
+            socket.send_fds(self._socket, [b"."], [connection.fileno(), log])
+            return self._born(nursery)
         except (OSError, EOFError) as error:
-            own.close()
             self.close()
             reason = getattr(error, "strerror", None) or "the process that starts workers has ended"
             raise WorkerError(f"a worker cannot be started: {reason}{_last_line(self.log)}") from error
-        self._alive.add(pid)
-        return pid, Connection(own.detach())
 
     def exit_code(self, pid: int, seconds: float) -> int | None:
         """How a worker ended, as :class:`subprocess.Popen` says it. None: that is not known, or it has not ended.
@@ -89,7 +100,7 @@ class Nursery:
         """
         deadline = time.monotonic() + seconds
         connection = self._connection
-        while pid not in self._ended and connection is not None:
+        while pid in self._alive and connection is not None:
             try:
                 if not connection.poll(max(0.0, deadline - time.monotonic())):
                     break
@@ -100,7 +111,7 @@ class Nursery:
 
     def kill(self, pid: int) -> None:
         """Kill a worker, unless it has ended."""
-        if pid in self._alive and pid not in self._ended:
+        if self.exit_code(pid, 0.0) is None and pid in self._alive:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -111,11 +122,12 @@ class Nursery:
         if self._socket is not None:
             self._socket.close()
         if self._process is not None:
-            for pid in self._alive - self._ended.keys():
+            for pid in self._alive:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
+        self._alive.clear()
         self._process = self._connection = self._socket = None
 
     def _open(self) -> Connection:
@@ -127,7 +139,7 @@ class Nursery:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-X", "faulthandler", "-c", _BOOT),
-                    *(str(its.fileno()), str(os.getpid()), json.dumps(sys.path), str(self.log.parent.absolute())),
+                    *(str(its.fileno()), str(os.getpid()), json.dumps(module_path()), str(self.log.parent.absolute())),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -140,14 +152,31 @@ class Nursery:
         return self._connection
 
     def _born(self, connection: Connection) -> int:
+        """Wait for the answer to a birth, which may follow the ends of other workers.
+
+        Raises:
+            WorkerError: the system refuses. The nursery and its workers live on.
+        """
         while True:
-            pid, code = connection.recv()
+            message = connection.recv()
+            if isinstance(message, str):
+                raise WorkerError(f"a worker cannot be started: {message}")
+            pid, code = message
             if code is None:
+                self._ended.pop(pid, None)  # of an earlier process with this id
+                self._alive.add(pid)
                 return int(pid)
-            self._note((pid, code))
+            self._note(message)
 
     def _note(self, message: tuple[int, int]) -> None:
-        self._ended[message[0]] = message[1]
+        pid, code = message
+        self._alive.discard(pid)
+        self._ended[pid] = code
+
+
+def module_path() -> list[str]:
+    """Where this process finds modules. Python itself skips what is not text."""
+    return [entry for entry in sys.path if isinstance(entry, str)]
 
 
 def _last_line(log: Path) -> str:

@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from multiprocessing.connection import Connection
 
 _LOOKS_EVERY_S = 1.0
@@ -25,7 +26,8 @@ def main(control: int, driver: int, folder: str) -> None:
 
     Args:
         control: of a socket to the driver. Each message is a :class:`~vlmbench.run.pool.nursery.Birth`, followed by the
-            descriptors of the worker's connection and log. The answers are (pid, exit code).
+            descriptors of the worker's connection and log. The answers are (pid, None), (pid, exit code), or the reason
+            why there is no worker.
         driver: the process id of the driver.
         folder: of the logs. The driver removes it, unless it was killed.
     """
@@ -35,33 +37,49 @@ def main(control: int, driver: int, folder: str) -> None:
     gc.collect()
     gc.freeze()  # or the collector would write to the pages that the copies share
     children: set[int] = set()
-    while os.getppid() == driver:
-        for pid in sorted(children):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                children.discard(pid)
-                connection.send((pid, os.waitstatus_to_exitcode(status)))
-        if not select.select([control], [], [], _REAPS_EVERY_S)[0]:
-            continue
-        try:
-            birth = connection.recv()
-        except EOFError:
-            break
-        its, log = socket.recv_fds(own, 1, 2)[1]
-        parent = os.getpid()
+    try:
+        while os.getppid() == driver:
+            _tell_ends(connection, children)
+            if select.select([control], [], [], _REAPS_EVERY_S)[0]:
+                _make_worker(connection, own, children)
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the driver has closed the connection, or is gone
+        pass
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(_LOOKS_EVERY_S)  # a driver that closes the connection ends this process now
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell_ends(connection: Connection, children: set[int]) -> None:
+    for pid in sorted(children):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            children.discard(pid)
+            connection.send((pid, os.waitstatus_to_exitcode(status)))
+
+
+def _make_worker(connection: Connection, own: socket.socket, children: set[int]) -> None:
+    """Make the worker that the next message asks for. If the system refuses, the workers that live go on."""
+    birth = connection.recv()
+    descriptors = socket.recv_fds(own, 1, 2)[1]
+    parent = os.getpid()
+    try:
+        its, log = descriptors
         pid = os.fork()
+    except ValueError:  # the system passes on as many as this process may open
+        connection.send("too many open files")
+    except OSError as error:
+        connection.send(error.strerror or str(error))
+    else:
         if pid == 0:
             connection.close()
             own.close()
             _be_worker(birth.environment, its, log, parent)
         children.add(pid)
-        os.close(its)
-        os.close(log)
         connection.send((pid, None))
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-    time.sleep(_LOOKS_EVERY_S)  # a driver that closes the connection ends this process now
-    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _be_worker(environment: dict[str, str], connection: int, log: int, parent: int) -> None:
@@ -76,6 +94,8 @@ def _be_worker(environment: dict[str, str], connection: int, log: int, parent: i
         from vlmbench.run.pool.worker_process import work
 
         code = work(connection)
+    except BaseException:  # `os._exit` would hide it from the log
+        traceback.print_exc()
     finally:
         os._exit(code)
 

@@ -24,7 +24,7 @@ from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Re
 from vlmbench.run.pool.facts import code_sha256, difference
 from vlmbench.run.pool.listed_jobs import ListedJobs
 from vlmbench.run.pool.log_text import TryLog, pair_log
-from vlmbench.run.pool.members import Member, spread
+from vlmbench.run.pool.members import Member, places_for_lost, spread
 from vlmbench.run.pool.nodes import Nodes
 from vlmbench.run.pool.pieces import Carried, Piece
 from vlmbench.run.pool.schedule import Outline, Waiting, outlined
@@ -127,18 +127,17 @@ class _Run:
     # Workers.
 
     def _staff(self) -> None:
-        """Start as many workers as there is work for."""
-        taken = {member.worker.slot for member in self.members.values()}
-        slots = self.crew.slots()
-        self.names |= {slot.node: slot.shown for slot in slots}
-        places = [slot for slot in slots if self.nodes.usable(slot.node)]
-        most = min(len(places), self.options.workers or len(places))
+        """Start as many workers as there is work for, and one on another node for a piece that was lost here."""
+        self.names |= {slot.node: slot.shown for slot in self.crew.slots()}
+        free, most = self._free_places()
         busy = sum(member.piece is not None for member in self.members.values())
         work = len(self.waiting) + len(self.queue) + busy
-        wanted = (
-            most if work < most and self.waiting.largest_that_splits() >= self.options.split_at else min(most, work)
-        )
-        for slot in spread([slot for slot in places if slot not in taken], Counter(slot.node for slot in taken)):
+        splits = work < most and self.waiting.largest_that_splits() >= self.options.split_at
+        wanted = most if splits else min(most, work)
+        elsewhere = places_for_lost(self.queue, self.died_on, self.members.values(), free)
+        if len(self.members) >= wanted and elsewhere:
+            free, wanted = elsewhere, min(most, len(self.members) + 1)
+        for slot in spread(free, Counter(member.node for member in self.members.values())):
             if len(self.members) >= wanted:
                 return
             try:
@@ -149,6 +148,13 @@ class _Run:
             self.members[worker.number] = Member(worker)
             self.watcher.worker_starting(worker.number, slot)
 
+    def _free_places(self) -> tuple[list[Slot], int]:
+        """The places where a worker can be started, and the largest number of workers."""
+        places = [slot for slot in self.crew.slots() if self.nodes.has_place(slot)]
+        taken = {member.worker.slot for member in self.members.values()}
+        most = min(len(places), self.options.workers or len(places))
+        return [slot for slot in places if slot not in taken], most
+
     def _check_workers(self) -> None:
         """Stop the run if there is work, and nothing that could do it.
 
@@ -157,7 +163,7 @@ class _Run:
         """
         if self.members or not (self.waiting or self.queue):
             return
-        if any(self.nodes.usable(slot.node) for slot in self.crew.slots()):
+        if any(map(self.nodes.has_place, self.crew.slots())):
             return
         reasons = "; ".join(f"{self.names.get(node, node)}: {reason}" for node, reason in self.nodes.left_out.items())
         raise WorkerError(
@@ -167,7 +173,7 @@ class _Run:
         )
 
     def _failed_start(self, slot: Slot, reason: str) -> None:
-        if self.nodes.failed_start(slot.node, reason):
+        if self.nodes.failed_start(slot, reason):
             self._leave_out(slot)
 
     def _leave_out(self, slot: Slot) -> None:
@@ -199,11 +205,15 @@ class _Run:
 
     def _queued(self, member: Member) -> Piece | None:
         """A part, a pair whose parts are done, or a lost piece; if possible not on a node where it was lost."""
-        others = {slot.node for slot in self.crew.slots() if self.nodes.usable(slot.node)}
+        if not self.queue:
+            return None
+        free, most = self._free_places()
+        nodes = {other.node for other in self.members.values() if self.nodes.usable(other.node)}
+        nodes |= {slot.node for slot in free if len(self.members) < most}
         fit = [
             piece
             for piece in self.queue
-            if member.node not in (bad := self.died_on.get(piece.job.number, set())) or others <= bad
+            if member.node not in (bad := self.died_on.get(piece.job.number, set())) or nodes <= bad
         ]
         if not fit:
             return None
@@ -249,9 +259,7 @@ class _Run:
         """The parts of a large pair, if workers would have nothing else to do; all but the first are queued."""
         if not outline.splits or outline.size < self.options.split_at:
             return []
-        usable = sum(self.nodes.usable(slot.node) for slot in self.crew.slots())
-        workers = min(usable, self.options.workers or usable)
-        free = workers - len(self._at_work()) - len(self.waiting) - len(self.queue)
+        free = self._free_places()[1] - len(self._at_work()) - len(self.waiting) - len(self.queue)
         if free < 2:
             return []
         parts = parts_of(outline.size, free, outline.job.settings.batch_size)
@@ -289,11 +297,14 @@ class _Run:
                 self._encoded(piece, event)
             else:
                 yield from self._answered(member, piece, event)
+            if not self.nodes.usable(member.node):
+                self._stop(member)
 
     def _ready(self, member: Member, facts: WorkerFacts) -> None:
         reason = difference(environment(), code_sha256(), facts)
         if reason is None:
             member.facts = facts
+            self.nodes.started(member.worker.slot)
             self.watcher.worker_ready(member.worker.number, facts)
             return
         self.nodes.refuse(member.node, f"it does not run what this process runs: {reason}")
@@ -342,10 +353,8 @@ class _Run:
         self.watcher.piece_finished(member.worker.number, piece, "failed" if answer.status == "failed" else "done")
         self.encoding.pop(number, None)
         if answer.status == "done":
-            self.warm.setdefault(member.node, set()).add(self.outlines[number].images)
+            self.warm.setdefault(member.node, set()).update(self.outlines[number].provides)
         yield replace(answer, log=pair_log(self.tries.pop(number, ())))
-        if not self.nodes.usable(member.node):
-            self._stop(member)
 
     def _died(self, member: Member, died: Died) -> Iterator[PairAnswer]:
         del self.members[member.worker.number]

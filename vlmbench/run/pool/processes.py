@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from uuid import uuid4
@@ -48,7 +48,8 @@ class ProcessWorker:
     log: Path
     kills_before: int
     log_from: int = 0
-    is_ready: bool = field(default=False)
+    is_ready: bool = False
+    stopped: bool = False
 
     def send(self, piece: Piece) -> None:
         """Give it a piece. Its log begins anew."""
@@ -58,6 +59,7 @@ class ProcessWorker:
 
     def stop(self) -> None:
         """Kill it."""
+        self.stopped = True
         self.nursery.kill(self.pid)
         self.connection.close()
 
@@ -138,15 +140,17 @@ class ProcessCrew:
 
     def events(self, seconds: float) -> Iterator[tuple[ProcessWorker, Event]]:
         """What workers have told; and their deaths, which the end of their connection shows."""
+        self._workers = [worker for worker in self._workers if not worker.stopped]
         of = {worker.connection: worker for worker in self._workers}
         if not of:
             time.sleep(seconds)
             return
         for connection in wait(list(of), timeout=seconds):
             worker = of[connection]  # type: ignore[index]  # only these were waited for
+            if worker.stopped:  # the pool has stopped it after an event before this one
+                continue
             event = self._next(worker)
             if isinstance(event, Died):
-                self._workers.remove(worker)
                 worker.stop()
             yield worker, event
 
@@ -174,7 +178,7 @@ class ProcessCrew:
     def _end_all(self, *, politely: bool) -> None:
         """End all processes. Politely: each releases its caches first, if it has time for it."""
         for worker in self._workers:
-            if politely:
+            if politely and not worker.stopped:
                 with suppress(BrokenPipeError, ConnectionResetError):
                     worker.connection.send(None)
         deadline = time.monotonic() + _ENDS_WITHIN_S

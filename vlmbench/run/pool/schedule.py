@@ -25,6 +25,8 @@ class Outline:
 
     Attributes:
         images: equal for jobs whose features the cache shares.
+        features: equal for jobs that use the same of these features: those of the images that are scored, or also those
+            of the images that a transfer method learns from.
         prompts: equal for jobs that have the same prompts.
         size: the number of samples.
         splits: whether its images can be encoded in parts.
@@ -35,6 +37,15 @@ class Outline:
     prompts: Hashable
     size: int
     splits: bool
+
+    @property
+    def features(self) -> Hashable:
+        return self.images, self.job.options.transfer.adapts
+
+    @property
+    def provides(self) -> set[Hashable]:
+        """The features that are in the cache once the job is done."""
+        return {(self.images, False), self.features}
 
 
 def outlined(job: Job, state: ProcessState) -> Outline:
@@ -99,7 +110,7 @@ class Waiting:
         Args:
             model: the name of the model that the worker has loaded.
             loaded: how many workers have each model.
-            warm: the images whose features are in the cache of the worker's node.
+            warm: the features that are in the cache of the worker's node. Any number of workers may use them.
             busy: images and prompts that other workers are encoding.
             held: the numbers of jobs that another run is doing.
         """
@@ -109,16 +120,20 @@ class Waiting:
             key=lambda name: (loaded.get(name, 0), -self._size[name]),
         )
         for name in (*own, *others):
-            ready = self._ready(self._by_model[name].values(), busy, held)
+            ready = self._ready(self._by_model[name].values(), warm, busy, held)
             if ready:
-                return min(ready, key=lambda outline: (outline.images not in warm, -outline.size, outline.job.number))
+                return min(ready, key=lambda outline: (outline.features not in warm, -outline.size, outline.job.number))
         return None
 
     @staticmethod
-    def _ready(outlines: Iterable[Outline], busy: Collection[Hashable], held: Collection[int]) -> list[Outline]:
+    def _ready(
+        outlines: Iterable[Outline], warm: Collection[Hashable], busy: Collection[Hashable], held: Collection[int]
+    ) -> list[Outline]:
         free = (
             outline
             for outline in outlines
-            if outline.images not in busy and outline.prompts not in busy and outline.job.number not in held
+            if (outline.images not in busy or outline.features in warm)
+            and outline.prompts not in busy
+            and outline.job.number not in held
         )
         return list(islice(free, _LOOKS_AT))

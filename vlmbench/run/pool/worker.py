@@ -6,6 +6,7 @@ import logging
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 import torch
 
 from vlmbench.cards import ModelCard
-from vlmbench.errors import unexpected
+from vlmbench.errors import WorkerError, unexpected
 from vlmbench.features.done_elsewhere import DoneElsewhere
 from vlmbench.remarks.base import Remark
 from vlmbench.run.job import RunSettings
 from vlmbench.run.listener import PairResult
-from vlmbench.run.pair import PairAnswer, answer_job, encode_images
+from vlmbench.run.pair import PairAnswer, answer_job, encode_images, failed
 from vlmbench.run.pool.events import Answered, Died, Encoded, Event, Prompts, Ready, Told
 from vlmbench.run.pool.facts import own_facts
 from vlmbench.run.pool.output import flush_output
@@ -128,6 +129,14 @@ class WorkerBody:
         self._listener.flush()
         flush_output()  # the log of this piece is read when the driver hears of its end
         self._tell(Died(broken) if broken else done)
+
+    def not_sent(self, piece: Piece, error: Exception) -> Event:
+        """What is told of a piece if its answer cannot be sent. Another try would end in the same way."""
+        if piece.part is not None:
+            return Encoded(piece.number, None)
+        problem = unexpected(error)
+        told = WorkerError(f"the worker cannot send its answer: {problem.message}", hint=problem.hint)
+        return Answered(piece.number, failed(piece.job, told, datetime.now(timezone.utc)))
 
     def finish(self) -> None:
         """End the worker's work: release the cache."""

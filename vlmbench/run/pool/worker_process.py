@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from vlmbench.errors import VlmbenchError
+from vlmbench.errors import VlmbenchError, unexpected
 from vlmbench.run.job import RunSettings
 from vlmbench.run.pool.events import Died, Event
 from vlmbench.run.pool.pieces import Piece
@@ -55,17 +54,20 @@ def do_pieces(
     """
     try:
         body = WorkerBody(settings, tell, carries=carries, run=run)
-    except VlmbenchError as error:
-        tell(Died(str(error), starting=True))
+    except (BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:
+        if not isinstance(error, VlmbenchError):  # such as a GPU that does not answer
+            traceback.print_exc()
+        tell(Died(str(unexpected(error)), starting=True))
         return 1
     while (piece := receive()) is not None:
         try:
             body.do(piece)
         except (BrokenPipeError, ConnectionResetError):
             raise
-        except Exception as error:  # its answer could not be sent, because something in it is not picklable
-            traceback.print_exc(file=sys.stderr)
-            tell(Died(f"it could not send its answer: {type(error).__name__}: {error}"))
-            return 1
+        except Exception as error:  # something in its answer is not picklable, so that nothing of it was sent
+            traceback.print_exc()
+            tell(body.not_sent(piece, error))
     body.finish()
     return 0

@@ -20,6 +20,7 @@ from typing import IO
 
 from vlmbench.errors import WorkerError
 from vlmbench.run.pool.endings import ended
+from vlmbench.run.pool.nursery import module_path
 from vlmbench.run.pool.out_of_memory import oom_kills
 from vlmbench.run.pool.output import written_since
 
@@ -85,7 +86,7 @@ class Child:
             own, its = socket.socketpair()
             with its:
                 process = subprocess.Popen(
-                    [*_PYTHON, "-c", _BOOT, program, str(its.fileno()), str(os.getpid()), json.dumps(sys.path)],
+                    [*_PYTHON, "-c", _BOOT, program, str(its.fileno()), str(os.getpid()), json.dumps(module_path())],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
@@ -49,6 +50,8 @@ def main(descriptor: int) -> None:
         )
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the actor is gone
         pass
+    except BaseException:  # `os._exit` would hide it from the log
+        traceback.print_exc()
     finally:
         os._exit(code)
 

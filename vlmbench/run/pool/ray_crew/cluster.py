@@ -52,9 +52,10 @@ def check_form(address: str) -> None:
     Raises:
         UsageError: it is no address, or one for Ray Client.
     """
-    if "://" in address:
+    if "://" in address or address.startswith("//"):
+        shown = address if "://" in address else f"ray:{address}"
         raise UsageError(
-            f"{address!r} is an address for Ray Client or Ray Jobs, which cannot do this work",
+            f"{shown!r} is an address for Ray Client or Ray Jobs, which cannot do this work",
             hint="Run vlmbench on a machine of the cluster with --executor ray:auto; from outside, "
             "`ray job submit -- vlmbench run … --executor ray:auto` does that.",
         )
