@@ -103,6 +103,8 @@ def object_storage() -> Iterator[ObjectStorage]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         storage = ObjectStorage(boto3.client("s3", endpoint_url=f"http://{host}:{port}"))
         storage.client.create_bucket(Bucket=BUCKET)
+        for key in storage.names():  # all servers of a process have one storage
+            storage.client.delete_object(Bucket=BUCKET, Key=key)
         proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(storage, host, port))
         proxy.daemon_threads = True
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
