@@ -15,13 +15,15 @@ import socket
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from multiprocessing.connection import Connection
 
 _LOOKS_EVERY_S = 1.0
 _REAPS_EVERY_S = 0.1
 
 
-def main(control: int, driver: int, folder: str) -> None:
+def main(control: int, driver: int, folder: str, modules: Sequence[str] = ()) -> None:
     """Make workers until the driver closes the connection or is gone.
 
     Args:
@@ -30,10 +32,16 @@ def main(control: int, driver: int, folder: str) -> None:
             why there is no worker.
         driver: the process id of the driver.
         folder: of the logs. The driver removes it, unless it was killed.
+        modules: are imported before there are workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets Ctrl-C, and decides
     connection = Connection(control)
     own = socket.socket(fileno=os.dup(control))
+    for name in modules:
+        try:
+            import_module(name)
+        except Exception:  # a worker that needs it reports it
+            traceback.print_exc()
     gc.collect()
     gc.freeze()  # or the collector would write to the pages that the copies share
     children: set[int] = set()
