@@ -22,7 +22,7 @@ from vlmbench.run.pool.processes import visible_gpus
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[PairResult], Watched, RunRequest]]:
-    """Three models on two tasks with two workers. One model poisons, and one dies once."""
+    """Four models on two tasks with two workers. One model poisons, and one dies once."""
     from vlmbench.testing.toy_data import write_image_folder
 
     folder = tmp_path_factory.mktemp("several")
@@ -34,6 +34,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Pai
         "deadly:good",
         f"deadly:later@killed:{folder / 'killed'}",
         "deadly:bad@poison",
+        f"deadly:both@meet:{folder / 'meet'}",
     )
     request = RunRequest(
         models,
@@ -56,7 +57,9 @@ Several = tuple[list[PairResult], Watched, RunRequest]
 def test_a_worker_that_dies_costs_another_try_and_poison_is_a_recorded_failure(several: Several) -> None:
     results, notes, _ = several
     status = {(result.model.partition("@")[0], Path(result.task).name): result.status for result in results}
-    assert [status[model, task] for model in ("deadly:good", "deadly:later") for task in "ab"] == ["done"] * 4
+    assert [status[model, task] for model in ("deadly:good", "deadly:later", "deadly:both") for task in "ab"] == [
+        "done"
+    ] * 6
     assert [status["deadly:bad", task] for task in "ab"] == ["failed"] * 2
     assert sum("it was killed by signal 9 (SIGKILL)" in note and "died" in note for note in notes.notes) == 1
     poisoned = [result for result in results if result.status == "failed"]
@@ -68,8 +71,10 @@ def test_a_worker_that_dies_costs_another_try_and_poison_is_a_recorded_failure(s
 
 
 def test_processes_work_at_the_same_time(several: Several) -> None:
-    _, notes, _ = several
-    assert notes.overlap
+    _, notes, request = several
+    assert request.results is not None and isinstance(request.results, Path)
+    met = {int(file.name) for file in (request.results.parent / "meet").iterdir()}
+    assert notes.overlap and len(met) == 2 and met < set(notes.pids.values())
 
 
 def test_records_are_those_of_one_process(several: Several, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
