@@ -11,16 +11,13 @@ against one process with two threads, on this machine's cores.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, process_time
 
 from rich.console import Console
 from rich.table import Table
-from side_by_side import Way, show, take_turns
+from side_by_side import Way, own_cache, show, take_turns
 
 from vlmbench.registry import load_plugin_file
 from vlmbench.run.execute import execute
@@ -80,20 +77,6 @@ class Clock(NotesAsWarnings):
 
     def node_left_out(self, node: str, reason: str) -> None:
         raise SystemExit(f"{node} is left out: {reason}")
-
-
-@contextmanager
-def own_cache(folder: Path) -> Iterator[None]:
-    """Use a feature cache of this measurement alone."""
-    before = os.environ.get("VLMBENCH_CACHE")
-    os.environ["VLMBENCH_CACHE"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["VLMBENCH_CACHE"]
-        else:
-            os.environ["VLMBENCH_CACHE"] = before
 
 
 def measured(executor: str, workers: int, models: list[str], tasks: list[str]) -> tuple[Clock, list[PairResult]]:

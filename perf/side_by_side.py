@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Generic, TypeVar
 
@@ -102,6 +104,20 @@ def show(
     console.print(table)
     for line in (*([f"floor: {floor}"] if floor else []), *notes, machine()):
         console.print(line, markup=False, highlight=False)
+
+
+@contextmanager
+def own_cache(folder: Path) -> Iterator[None]:
+    """Use a feature cache of this measurement alone."""
+    before = os.environ.get("VLMBENCH_CACHE")
+    os.environ["VLMBENCH_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["VLMBENCH_CACHE"]
+        else:
+            os.environ["VLMBENCH_CACHE"] = before
 
 
 def machine() -> str:

@@ -8,15 +8,13 @@ folder that contains any of ``imagenet-sample/val``, ``cifar10/test`` and ``flic
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from side_by_side import Timing, Way, show, take_turns
+from side_by_side import Timing, Way, own_cache, show, take_turns
 
 from vlmbench.api import load_model
 from vlmbench.features.engine import EngineSettings, FeatureEngine
@@ -48,20 +46,20 @@ def main() -> None:
         suite = _plan(options.data, TEMPLATES)
         classes_only = _plan(options.data, OTHER_TEMPLATES, prompts_only=True)
         kept = Path(scratch) / "kept"
-        with _cache(kept):
+        with own_cache(kept):
             _answers(model, suite)
 
         def cold(plan: Plan) -> Answers:
-            with tempfile.TemporaryDirectory(dir=scratch) as folder, _cache(Path(folder)):
+            with tempfile.TemporaryDirectory(dir=scratch) as folder, own_cache(Path(folder)):
                 return _answers(model, plan)
 
         def warm(plan: Plan) -> Answers:
-            with _cache(kept):
+            with own_cache(kept):
                 return _answers(model, plan)
 
         def second(plan: Plan) -> Answers:
             """Like ``warm``, but the cache of prompts is a new folder each time, so their features are computed."""
-            with _cache(kept), tempfile.TemporaryDirectory(dir=scratch) as folder:
+            with own_cache(kept), tempfile.TemporaryDirectory(dir=scratch) as folder:
                 return _answers(model, plan, prompts=Path(folder))
 
         pairs = [Way("no cached features", lambda: cold(suite)), Way("all of them cached", lambda: warm(suite))]
@@ -109,24 +107,11 @@ def _plan(data: Path | None, templates: Sequence[str], *, prompts_only: bool = F
     return plan
 
 
-@contextmanager
-def _cache(folder: Path) -> Iterator[None]:
-    before = os.environ.get("VLMBENCH_CACHE")
-    os.environ["VLMBENCH_CACHE"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["VLMBENCH_CACHE"]
-        else:
-            os.environ["VLMBENCH_CACHE"] = before
-
-
 def _answers(model: VisionLanguageModel, plan: Plan, *, prompts: Path | None = None) -> Answers:
     """Answer every task. If ``prompts`` is given, features of prompts are cached in that folder."""
     spaces = RunCache(use_cache=True, precision="fp32")
     if prompts is not None:
-        with _cache(prompts):
+        with own_cache(prompts):
             spaces.of(model, "text")  # opened here, and it stays open
     outcomes, seconds = [], dict[str, float]()
     for task in plan.tasks:

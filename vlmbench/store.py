@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -106,13 +106,7 @@ class ResultStore:
             StoreError: as :meth:`write`; some of the records may have been written.
         """
         places = {(record.model.name, record.task.name, record.id): record for record in records}
-        with ThreadPoolExecutor(WRITERS) as pool:
-            writes = [pool.submit(self.write, record, None) for record in places.values()]
-            try:
-                for write in writes:
-                    write.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        write_several(self.write, places.values(), WRITERS)
         return list(places.values())
 
     def visuals(self, record: Record) -> Path:
@@ -240,6 +234,22 @@ class ResultStore:
 
     def _paths(self, stem: str = "*") -> list[Path]:
         return sorted(self.root.glob(f"*/*/{stem}.json"))
+
+
+def write_several(write: Callable[[Record, None], object], records: Iterable[Record], writers: int) -> None:
+    """Write records without predictions, several at a time. After an error, no further one is begun.
+
+    Args:
+        write: writes one; its error is raised.
+        writers: the largest number that is written at the same time.
+    """
+    with ThreadPoolExecutor(writers) as pool:
+        writes = [pool.submit(write, record, None) for record in records]
+        try:
+            for each in writes:
+                each.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def read_record(path: Path) -> Record:

@@ -19,7 +19,7 @@ from vlmbench.records import Failure, Record
 from vlmbench.storage.base import Entry, Url
 from vlmbench.storage.mirror import Mirror
 from vlmbench.storage.remote import RemoteFolder
-from vlmbench.store import FAILED, LOG, MOST_RECORD_BYTES, VISUALS, entry_json, parse_record
+from vlmbench.store import FAILED, LOG, MOST_RECORD_BYTES, VISUALS, entry_json, parse_record, write_several
 
 REQUESTS = 16
 """Files that are read or written at the same time."""
@@ -77,13 +77,7 @@ class UrlStore:
             StoreError: as :meth:`write`; some of the records may have been written.
         """
         places = {str(self.file(record.model.name, record.task.name, record.id)): record for record in records}
-        with ThreadPoolExecutor(REQUESTS) as pool:
-            writes = [pool.submit(self.write, record, None) for record in places.values()]
-            try:
-                for write in writes:
-                    write.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        write_several(self.write, places.values(), REQUESTS)
         return list(places.values())
 
     def write_failure(self, failure: Failure, plan_id: str) -> Url:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from vlmbench.run.pool.out_of_memory import oom_kills
+
 
 def ended(code: int) -> str:
     """How a process ended, from its exit code as :class:`subprocess.Popen` has it.
@@ -18,3 +20,15 @@ def ended(code: int) -> str:
     except ValueError:
         name = ""
     return f"it was killed by signal {-code}{name}"
+
+
+def why_ended(code: int, kills_before: int) -> tuple[str, bool]:
+    """How a worker's process ended, and whether memory ran out.
+
+    Args:
+        code: as :func:`ended` takes it.
+        kills_before: what :func:`~vlmbench.run.pool.out_of_memory.oom_kills` counted when the worker started.
+    """
+    if code == -signal.SIGKILL and oom_kills() > kills_before:
+        return "the system killed it, because memory ran out", True
+    return ended(code), False

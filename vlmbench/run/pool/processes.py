@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from vlmbench.features.workers import usable_cores
 from vlmbench.run.job import RunSettings
 from vlmbench.run.pool.arguments import THREAD_VARIABLES, PoolOptions
 from vlmbench.run.pool.crew import Slot
-from vlmbench.run.pool.endings import ended
+from vlmbench.run.pool.endings import why_ended
 from vlmbench.run.pool.events import Answered, Died, Event
 from vlmbench.run.pool.nursery import Nursery
 from vlmbench.run.pool.out_of_memory import oom_kills
@@ -171,8 +170,7 @@ class ProcessCrew:
         code = self._nursery.exit_code(worker.pid, _ENDS_WITHIN_S)
         if code is None:
             return Died("it closed its connection", log=worker.written(), starting=not worker.is_ready)
-        ran_out = code == -signal.SIGKILL and oom_kills() > worker.kills_before
-        reason = "the system killed it, because memory ran out" if ran_out else ended(code)
+        reason, ran_out = why_ended(code, worker.kills_before)
         return Died(reason, ran_out, worker.written(), starting=not worker.is_ready)
 
     def _end_all(self, *, politely: bool) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import IO
 
 from vlmbench.errors import WorkerError
-from vlmbench.run.pool.endings import ended
+from vlmbench.run.pool.endings import why_ended
 from vlmbench.run.pool.nursery import module_path
 from vlmbench.run.pool.out_of_memory import oom_kills
 from vlmbench.run.pool.output import written_since
@@ -123,8 +122,7 @@ class Child:
             code = self.process.wait(timeout=_ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
             return Death("it closed its connection", log=self.written())
-        ran_out = code == -signal.SIGKILL and oom_kills() > self._kills_before
-        reason = "the system killed it, because memory ran out" if ran_out else ended(code)
+        reason, ran_out = why_ended(code, self._kills_before)
         return Death(reason, ran_out, self.written())
 
     def end(self) -> None:
